@@ -1,0 +1,57 @@
+# Every target sets up what it needs: Python 3.11 (or newer) with pip is all it takes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast check format bench docs audit localstack clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.user: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/.user
+
+demo: $(VENV)/.user ## Run real orders through SQS and SNS on a local AWS and print a summary
+	@$(BIN)/sourceflow demo $(DEMO_ARGS)
+
+test: $(VENV)/.dev ## Run every test, LocalStack included
+	$(BIN)/python -m pytest $(TEST_ARGS)
+
+test-fast: $(VENV)/.dev ## Run what needs no other server and takes less than a minute
+	$(BIN)/python -m pytest -m 'not localstack and not slow' $(TEST_ARGS)
+
+check: $(VENV)/.dev ## Lint, format, types, import contracts, public names
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy tests/typing/accepted.py
+	$(BIN)/pyright --warnings src/sourceflow tests/typing/accepted.py
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/unit/test_public_names.py
+
+format: $(VENV)/.dev ## Format and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## Measure CPU a message against a hand-written loop
+	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.dev ## Check that the documents' code runs and their links lead somewhere
+	$(BIN)/python -m pytest -q tests/docs
+
+audit: $(VENV)/.dev ## Look for known vulnerabilities in what is installed
+	$(BIN)/pip-audit --strict --skip-editable
+
+localstack: ## Start LocalStack (SQS, SNS, KMS) on a loopback port, without Docker
+	tools/localstack/start.sh
+
+clean: ## Remove everything that was made here
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist site
