@@ -1,1 +1,47 @@
-"""TODO."""
+"""CQRS with a per-entity command log, in one process or over Amazon SQS and SNS."""
+
+from sourceflow.bus.middleware import Middleware, Next
+from sourceflow.bus.observer import Observer
+from sourceflow.domain import (
+    DELETE,
+    Aggregate,
+    Context,
+    Delete,
+    Entity,
+    Saga,
+    View,
+    ViewModel,
+    handles,
+    projects,
+    subscribes,
+)
+from sourceflow.errors import Discard, Reject, Retry
+from sourceflow.host.app import App
+from sourceflow.messages import Command, Envelope, Event, Key, command, event
+
+__all__ = (
+    "DELETE",
+    "Aggregate",
+    "App",
+    "Command",
+    "Context",
+    "Delete",
+    "Discard",
+    "Entity",
+    "Envelope",
+    "Event",
+    "Key",
+    "Middleware",
+    "Next",
+    "Observer",
+    "Reject",
+    "Retry",
+    "Saga",
+    "View",
+    "ViewModel",
+    "command",
+    "event",
+    "handles",
+    "projects",
+    "subscribes",
+)

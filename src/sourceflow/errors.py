@@ -14,6 +14,7 @@
     │   ├── NoHandlerError          neither handler nor route            (LookupError)
     │   ├── NotFoundError           entity or view model is missing      (LookupError)
     │   ├── AlreadyExistsError      created twice
+    │   ├── DuplicateError          handled before
     │   ├── ConflictError           the race for the stream's head was lost too often
     │   ├── DepthExceededError      causes itself without end
     │   ├── RejectedError           a handler rejected it for good
@@ -23,6 +24,7 @@
     │   └── CircuitOpenError        calls to it are suspended for a while
     ├── NotRunningError             the App has not started or has stopped (RuntimeError)
     ├── MissingExtraError           an optional dependency is absent     (ImportError)
+    ├── SendManyError               some messages of one call were not sent
     └── AwsError                    AWS answered with an error
         ├── AwsThrottledError       too many calls: slow down
         ├── AwsTransientError       a passing fault, time-outs included
@@ -40,7 +42,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
 __all__ = (
@@ -57,6 +59,7 @@ __all__ = (
     "DependencyError",
     "DepthExceededError",
     "Discard",
+    "DuplicateError",
     "HandlingError",
     "InvalidMessageError",
     "MalformedError",
@@ -70,6 +73,7 @@ __all__ = (
     "RejectedError",
     "ReplayError",
     "Retry",
+    "SendManyError",
     "Settlement",
     "SourceflowError",
     "UnknownTypeError",
@@ -183,6 +187,10 @@ class ConflictError(HandlingError):
     """Raised when another writer won the race for the same state each time it was tried."""
 
 
+class DuplicateError(HandlingError):
+    """Raised when a store meets a claim that is taken: the message was handled before."""
+
+
 class DepthExceededError(HandlingError):
     """Raised when a message causes messages in what looks like an endless loop."""
 
@@ -243,6 +251,19 @@ class CircuitOpenError(DependencyError):
         self.retry_after = retry_after
         seconds = retry_after.total_seconds()
         super().__init__(f"calls to {destination} are suspended; try again in {seconds:.1f} s")
+
+
+class SendManyError(SourceflowError):
+    """Raised when some messages of one ``send_many`` were not sent; the others were.
+
+    Attributes:
+        failed: For each message id that was not sent, why.
+    """
+
+    def __init__(self, failed: Mapping[str, Exception]) -> None:
+        self.failed = dict(failed)
+        first = next(iter(self.failed.values()))
+        super().__init__(f"{len(self.failed)} message(s) were not sent; the first: {first}")
 
 
 class NotRunningError(SourceflowError, RuntimeError):

@@ -1,1 +1,1 @@
-"""TODO."""
+"""How a message moves inside a process."""

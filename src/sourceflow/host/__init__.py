@@ -1,1 +1,1 @@
-"""TODO."""
+"""Where everything meets: the App and what starts it."""

@@ -1,1 +1,45 @@
-"""TODO."""
+"""Commands, events and how they are written: pure data."""
+
+from sourceflow.messages.codec import Codec
+from sourceflow.messages.command import Command, command
+from sourceflow.messages.envelope import Envelope, check_headers, check_message_id
+from sourceflow.messages.event import Event, event
+from sourceflow.messages.ids import new_message_id
+from sourceflow.messages.key import Key, KeyType, key_text, parse_key
+from sourceflow.messages.meta import SourceflowMeta, validate
+from sourceflow.messages.registry import Registry
+from sourceflow.messages.type_info import (
+    Kind,
+    StateInfo,
+    TypeInfo,
+    is_message,
+    key_of_state,
+    state_info,
+    type_info,
+)
+
+__all__ = (
+    "Codec",
+    "Command",
+    "Envelope",
+    "Event",
+    "Key",
+    "KeyType",
+    "Kind",
+    "Registry",
+    "SourceflowMeta",
+    "StateInfo",
+    "TypeInfo",
+    "check_headers",
+    "check_message_id",
+    "command",
+    "event",
+    "is_message",
+    "key_of_state",
+    "key_text",
+    "new_message_id",
+    "parse_key",
+    "state_info",
+    "type_info",
+    "validate",
+)

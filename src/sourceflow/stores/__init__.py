@@ -1,1 +1,1 @@
-"""TODO."""
+"""Where state, logs, outbox and inbox are kept."""

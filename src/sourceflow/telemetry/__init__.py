@@ -1,1 +1,1 @@
-"""TODO."""
+"""What telemetry is called."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""What carries messages between processes."""

@@ -1,1 +1,5 @@
-"""TODO."""
+"""Stores in memory."""
+
+from sourceflow.stores.memory.stores import MemoryStores
+
+__all__ = ("MemoryStores",)

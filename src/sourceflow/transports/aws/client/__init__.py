@@ -1,1 +1,56 @@
-"""TODO."""
+"""A thin client of SQS and SNS: only the calls that carry messages, at the least cost.
+
+Everything that is called rarely (creating topics, policies, subscriptions) goes through botocore instead.
+"""
+
+from __future__ import annotations
+
+from sourceflow.transports.aws.client.credentials import (
+    ChainCredentials,
+    Credentials,
+    CredentialsProvider,
+    StaticCredentials,
+)
+from sourceflow.transports.aws.client.endpoints import Endpoint, resolve_endpoint
+from sourceflow.transports.aws.client.http import AiohttpClient, HttpClient
+from sourceflow.transports.aws.client.retry import RetryPolicy, RetryStats
+from sourceflow.transports.aws.client.shapes import (
+    AttributeValue,
+    BatchFailure,
+    BatchResult,
+    BatchSuccess,
+)
+from sourceflow.transports.aws.client.sns import PublishEntry, SnsClient
+from sourceflow.transports.aws.client.sqs import SqsClient
+from sourceflow.transports.aws.client.sqs_messages import (
+    DeleteEntry,
+    ReceivedMessage,
+    SendEntry,
+    SystemAttributes,
+    VisibilityEntry,
+)
+
+__all__ = (
+    "AiohttpClient",
+    "AttributeValue",
+    "BatchFailure",
+    "BatchResult",
+    "BatchSuccess",
+    "ChainCredentials",
+    "Credentials",
+    "CredentialsProvider",
+    "DeleteEntry",
+    "Endpoint",
+    "HttpClient",
+    "PublishEntry",
+    "ReceivedMessage",
+    "RetryPolicy",
+    "RetryStats",
+    "SendEntry",
+    "SnsClient",
+    "SqsClient",
+    "StaticCredentials",
+    "SystemAttributes",
+    "VisibilityEntry",
+    "resolve_endpoint",
+)

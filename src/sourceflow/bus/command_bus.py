@@ -1,0 +1,241 @@
+"""Brings commands to their sagas: one unit of work each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sourceflow.bus.call import call_handler
+from sourceflow.bus.changes import UNCHANGED, Changes, Claim, Stream, StreamChange
+from sourceflow.bus.conflict import retry_conflicts
+from sourceflow.bus.event_bus import Rows
+from sourceflow.bus.middleware import chain
+from sourceflow.bus.ports import Head
+from sourceflow.bus.router import stream_name
+from sourceflow.bus.scope import HandlerScope
+from sourceflow.errors import DuplicateError, NoHandlerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sourceflow.bus.changes import OutboxRow
+    from sourceflow.bus.event_bus import EventBus
+    from sourceflow.bus.locks import KeyedLocks
+    from sourceflow.bus.middleware import Middleware
+    from sourceflow.bus.observer import Observer
+    from sourceflow.bus.ports import Stores, UnitOfWork
+    from sourceflow.bus.router import Router
+    from sourceflow.bus.wiring import Wiring
+    from sourceflow.clock import Clock
+    from sourceflow.domain.binding import Handler
+    from sourceflow.messages import Envelope
+
+__all__ = ("CommandBus", "stream_of")
+
+
+def stream_of(handler: Handler, command: Envelope[Any]) -> Stream:
+    """Return the stream of a command; for ``Saga[None]`` one that only orders what it causes."""
+    return Stream(stream_name(handler), command.key)
+
+
+class CommandBus:
+    """Handles commands.
+
+    Invariants, with ``UnitOfWork.commit`` as their keeper:
+
+    - A command's number, its log entry, the entity, what it raised and what it sends are written
+      in one transaction, or none of them is.
+    - The number is the head's plus one, and is taken only if the head has not moved since it was
+      read: numbers have no gap, and the log is in the order of taking effect.
+    - The handler runs before that transaction opens, so a slow one holds up nobody but its entity.
+    """
+
+    def __init__(
+        self,
+        *,
+        wiring: Wiring,
+        router: Router,
+        events: EventBus,
+        stores: Stores,
+        locks: KeyedLocks,
+        clock: Clock,
+        observer: Observer,
+        middleware: Sequence[Middleware],
+    ) -> None:
+        self._wiring = wiring
+        self._router = router
+        self._events = events
+        self._stores = stores
+        self._locks = locks
+        self._clock = clock
+        self._observer = observer
+        self._around_handle = chain(middleware, "handle_command")
+        self._around_dispatch = chain(middleware, "dispatch_command")
+        self._around_event = chain(middleware, "dispatch_event")
+
+    async def handle(self, command: Envelope[Any], *, attempt: int = 1) -> Sequence[OutboxRow]:
+        """Handle a command and commit.
+
+        Returns:
+            What leaves now.
+
+        Raises:
+            DuplicateError: It was handled before.
+            NoHandlerError: No saga here handles it.
+            ConflictError: Others were always quicker.
+            Exception: Whatever the handler, an inline view or a middleware raised; nothing is
+                left behind then.
+        """
+        handler = self._wiring.commands.get(type(command.message))
+        if handler is None:
+            raise NoHandlerError(f"no saga of the App {self._wiring.app!r} handles {command.type_name}")
+        stream = stream_of(handler, command)
+        started = self._clock.monotonic()
+        async with self._locks.hold((stream,)):
+            try:
+                rows, sequence = await retry_conflicts(
+                    lambda: self._handle(command, handler, stream, attempt), clock=self._clock
+                )
+            except DuplicateError:
+                self._observer.duplicate(command)
+                raise
+            except Exception as error:
+                self._observer.failed(command, handler.name, error)
+                raise
+        self._observer.handled(command, sequence, self._clock.monotonic() - started)
+        return rows
+
+    async def _handle(
+        self, command: Envelope[Any], handler: Handler, stream: Stream, attempt: int
+    ) -> tuple[Sequence[OutboxRow], int | None]:
+        claim = Claim(command.source, command.id, "")
+        async with self._stores.begin() as uow:
+            head = await self._head(uow, handler, stream, claim)
+            if head.claimed:
+                raise DuplicateError(f"{command.type_name} {command.id} was handled before")
+            run = _Run(self, handler, head, attempt)
+            await self._around_handle(run)(command)
+            if run.scope is None:  # a middleware stopped it
+                return (), None
+            changes = Changes(claims=[claim])
+            if handler.state_type is not None:
+                changes.stream = StreamChange(
+                    stream=stream,
+                    entity_type=handler.state_type,
+                    expected=head.number,
+                    entity=run.entity,
+                    command=command,
+                )
+            projected = await self._collect(run.scope, stream, changes, uow, attempt)
+            rows = await uow.commit(changes)
+        for event, subscriber in projected:
+            self._observer.projected(event, subscriber)
+        return rows, run.scope.sequence
+
+    async def _head(
+        self, uow: UnitOfWork, handler: Handler, stream: Stream, claim: Claim
+    ) -> Head:
+        if handler.state_type is None:
+            return Head(0, None, claim in await uow.claimed((claim,)))
+        return await uow.head(stream, handler.state_type, claim)
+
+    async def _collect(
+        self,
+        scope: HandlerScope,
+        stream: Stream,
+        changes: Changes,
+        uow: UnitOfWork,
+        attempt: int,
+    ) -> list[tuple[Envelope[Any], str]]:
+        """Gather what the handler sent and raised, and project inline views."""
+        rows = Rows(uow.row)
+        projected: list[tuple[Envelope[Any], str]] = []
+        dispatched: list[Envelope[Any]] = []
+
+        async def dispatch(event: Envelope[Any]) -> None:
+            dispatched.append(event)
+
+        around = self._around_event(dispatch)
+        for event in scope.events:
+            await around(event)
+        for event in dispatched:
+            inline, later = self._router.event_plan(type(event.message))
+            changes.events.append((event, stream))
+            await self._events.project_inline(inline, event, rows, attempt=attempt)
+            projected += [(event, each.name) for each in inline]
+            changes.outbox += [self._router.row(event, place, stream) for place in later]
+        changes.outbox += [self._router.command_row(each, stream) for each in scope.commands]
+        changes.rows = rows.changes()
+        return projected
+
+    async def again(
+        self, handler: Handler, command: Envelope[Any], sequence: int, entity: Any | None
+    ) -> tuple[Any, list[Envelope[Any]]]:
+        """Run a logged command again, through the hooks, on the entity as it was then.
+
+        Returns:
+            The new state, ``DELETE`` or ``UNCHANGED``, and the events it raised.
+        """
+        run = _Run(self, handler, Head(sequence - 1, entity, claimed=False), 1, is_replay=True)
+        await self._around_handle(run)(command)
+        return run.entity, [] if run.scope is None else run.scope.events
+
+    def scope(
+        self,
+        command: Envelope[Any],
+        sequence: int | None,
+        attempt: int,
+        *,
+        is_replay: bool,
+    ) -> HandlerScope:
+        """Make what stands behind a saga while it handles a command."""
+        return HandlerScope(
+            stores=self._stores,
+            router=self._router,
+            around_dispatch=self._around_dispatch,
+            cause=command,
+            sequence=sequence,
+            attempt=attempt,
+            is_replay=is_replay,
+        )
+
+    async def call(
+        self, handler: Handler, scope: HandlerScope, command: Envelope[Any], entity: Any | None
+    ) -> Any:
+        """Run a saga's method."""
+        return await call_handler(
+            self._wiring, handler, scope, command.message, state=entity, key=command.key
+        )
+
+
+class _Run:
+    """The last step behind the middleware; a hook may take it twice, the last time counts."""
+
+    __slots__ = ("_attempt", "_bus", "_handler", "_head", "_is_replay", "entity", "scope")
+
+    def __init__(
+        self,
+        bus: CommandBus,
+        handler: Handler,
+        head: Head,
+        attempt: int,
+        *,
+        is_replay: bool = False,
+    ) -> None:
+        self._bus = bus
+        self._handler = handler
+        self._head = head
+        self._attempt = attempt
+        self._is_replay = is_replay
+        self.scope: HandlerScope | None = None
+        self.entity: Any = UNCHANGED
+
+    async def __call__(self, command: Envelope[Any]) -> None:
+        numbered = self._handler.state_type is not None
+        scope = self._bus.scope(
+            command,
+            self._head.number + 1 if numbered else None,
+            self._attempt,
+            is_replay=self._is_replay,
+        )
+        self.entity = await self._bus.call(self._handler, scope, command, self._head.entity)
+        self.scope = scope

@@ -1,0 +1,77 @@
+"""A message that was given up, as it is kept for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+__all__ = ("DeadLetter", "DeadLetterFilter")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A message that was given up.
+
+    Attributes:
+        id: The record's id; the store makes it.
+        source: Where it was taken from: a queue's name, or ``local:…`` for work in this process.
+        message_id: The envelope's id, or the transport's own where the envelope can't be read.
+        type_name: The wire name, empty where unknown.
+        reason: A ``DeadLetterReason``.
+        error: What happened, without values of the message.
+        subscribers: Subscribers that failed; a redrive runs only them.
+        body: The message as it was received.
+        attributes: Its message attributes.
+        time: When it was given up.
+        attempts: How often it was handled.
+        replayed_at: When it was sent again; None while it was not.
+    """
+
+    id: str = ""
+    source: str
+    message_id: str
+    type_name: str
+    reason: str
+    error: str
+    subscribers: tuple[str, ...] = ()
+    body: bytes
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    time: datetime
+    attempts: int
+    replayed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetterFilter:
+    """Which dead letters are asked for; None matches all.
+
+    Attributes:
+        type_name: The wire name.
+        reason: Part of the reason, in any case.
+        source: Where it was taken from.
+        since: Given up at this time or later.
+        until: Given up before this time.
+        replayed: Whether it was sent again.
+    """
+
+    type_name: str | None = None
+    reason: str | None = None
+    source: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    replayed: bool | None = None
+
+    def matches(self, letter: DeadLetter) -> bool:
+        """Return whether a dead letter is asked for."""
+        return (
+            (self.type_name is None or letter.type_name == self.type_name)
+            and (self.reason is None or self.reason.casefold() in letter.reason.casefold())
+            and (self.source is None or letter.source == self.source)
+            and (self.since is None or letter.time >= self.since)
+            and (self.until is None or letter.time < self.until)
+            and (self.replayed is None or (letter.replayed_at is not None) == self.replayed)
+        )

@@ -1,0 +1,315 @@
+"""Brings events to their subscribers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sourceflow.bus.call import call_handler
+from sourceflow.bus.changes import UNCHANGED, Changes, Claim, RowChange, Stream
+from sourceflow.bus.conflict import retry_conflicts
+from sourceflow.bus.middleware import chain
+from sourceflow.bus.ports import Row
+from sourceflow.bus.scope import HandlerScope
+from sourceflow.bus.wiring import is_view
+from sourceflow.domain.handlers import DELETE
+from sourceflow.errors import DependencyError, Discard, DuplicateError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Sequence
+
+    from sourceflow.bus.changes import OutboxRow
+    from sourceflow.bus.locks import KeyedLocks
+    from sourceflow.bus.middleware import Middleware
+    from sourceflow.bus.observer import Observer
+    from sourceflow.bus.ports import Stores
+    from sourceflow.bus.router import Router
+    from sourceflow.bus.wiring import Wiring
+    from sourceflow.clock import Clock
+    from sourceflow.domain.binding import Handler
+    from sourceflow.messages import Envelope, KeyType
+
+__all__ = ("Delivered", "EventBus", "Rows", "row_keys")
+
+
+@dataclass(slots=True)
+class Delivered:
+    """What became of an event.
+
+    Attributes:
+        rows: What leaves now.
+        done: Subscribers whose work is committed, now or before.
+        failed: Subscribers whose work was rolled back, and why.
+        fresh: Whether anybody handled it now.
+    """
+
+    rows: Sequence[OutboxRow] = ()
+    done: list[str] = field(default_factory=list)
+    failed: list[tuple[str, BaseException]] = field(default_factory=list)
+    fresh: bool = False
+
+
+class Rows:
+    """Rows of view models as one unit of work sees them: read once, changed in memory.
+
+    Projections of one transaction see each other's rows. ``save`` and ``restore`` are the
+    savepoint around one subscriber.
+    """
+
+    __slots__ = ("_changed", "_read", "_seen")
+
+    def __init__(self, read: Callable[[type[Any], KeyType], Awaitable[Row[Any]]]) -> None:
+        self._read = read
+        self._seen: dict[tuple[type[Any], KeyType], Row[Any]] = {}
+        self._changed: set[tuple[type[Any], KeyType]] = set()
+
+    async def get(self, row_type: type[Any], key: KeyType) -> Any | None:
+        """Return a row as it is now."""
+        place = (row_type, key)
+        if place not in self._seen:
+            self._seen[place] = await self._read(row_type, key)
+        return self._seen[place].value
+
+    def put(self, row_type: type[Any], key: KeyType, value: Any | None) -> None:
+        """Change a row that was read before."""
+        place = (row_type, key)
+        self._seen[place] = Row(self._seen[place].version, value)
+        self._changed.add(place)
+
+    def values(self, row_type: type[Any]) -> dict[KeyType, Any]:
+        """Return all rows of a view model that were changed and are there."""
+        return {
+            key: self._seen[each, key].value
+            for each, key in self._changed
+            if each is row_type and self._seen[each, key].value is not None
+        }
+
+    def save(self) -> tuple[dict[Any, Any], set[Any]]:
+        """Return a savepoint."""
+        return dict(self._seen), set(self._changed)
+
+    def restore(self, savepoint: tuple[dict[Any, Any], set[Any]]) -> None:
+        """Go back to a savepoint."""
+        self._seen, self._changed = dict(savepoint[0]), set(savepoint[1])
+
+    def changes(self) -> list[RowChange]:
+        """Return what is to be written, in key order, so that writers cannot deadlock."""
+        places = sorted(self._changed, key=lambda place: (place[0].__name__, repr(place[1])))
+        return [self._change(row_type, key) for row_type, key in places]
+
+    def _change(self, row_type: type[Any], key: KeyType) -> RowChange:
+        version, value = self._seen[row_type, key]
+        return RowChange(
+            row_type=row_type, key=key, expected=version, row=DELETE if value is None else value
+        )
+
+
+def row_keys(handler: Handler, event: Envelope[Any]) -> list[KeyType]:
+    """Return the rows that a projection touches."""
+    if handler.mark.keys is None:
+        return [event.key]
+    keys = handler.mark.keys(event.message)
+    if isinstance(keys, (list, tuple, set, frozenset)):
+        return list(dict.fromkeys(keys))
+    return [keys]  # type: ignore[list-item] - one key, by the decorator's type
+
+
+class EventBus:
+    """Runs the subscribers of events.
+
+    Invariant: the claim of a subscriber is written in the transaction of its effect, so each
+    subscriber's effect on an event happens once, however often the event arrives.
+    """
+
+    def __init__(
+        self,
+        *,
+        wiring: Wiring,
+        router: Router,
+        stores: Stores,
+        locks: KeyedLocks,
+        clock: Clock,
+        observer: Observer,
+        middleware: Sequence[Middleware],
+    ) -> None:
+        self._wiring = wiring
+        self._router = router
+        self._stores = stores
+        self._locks = locks
+        self._clock = clock
+        self._observer = observer
+        self._around_handle = chain(middleware, "handle_event")
+        self._around_dispatch = chain(middleware, "dispatch_command")
+
+    async def deliver(
+        self,
+        event: Envelope[Any],
+        subscribers: Collection[str] | None = None,
+        *,
+        attempt: int = 1,
+        arrived: bool = False,
+    ) -> Delivered:
+        """Run subscribers of an event in one transaction, with a savepoint each.
+
+        Args:
+            event: The event.
+            subscribers: Their names; None for all.
+            attempt: 1 for the first handling.
+            arrived: Whether it came from a transport, and not from this process's outbox.
+
+        Returns:
+            Who is done and who failed; those that failed left nothing behind.
+
+        Raises:
+            DependencyError: The store does not answer.
+            ConflictError: Others were always quicker.
+        """
+        handlers = [
+            handler
+            for handler in self._wiring.subscribers(type(event.message))
+            if subscribers is None or handler.name in subscribers
+        ]
+        places = _places(handlers, event)
+        async with self._locks.hold(places):
+            return await retry_conflicts(
+                lambda: self._deliver(event, handlers, attempt=attempt, arrived=arrived),
+                clock=self._clock,
+                again=(DuplicateError,),
+            )
+
+    async def _deliver(
+        self, event: Envelope[Any], handlers: Sequence[Handler], *, attempt: int, arrived: bool
+    ) -> Delivered:
+        delivered = Delivered()
+        changes = Changes()
+        async with self._stores.begin() as uow:
+            claims = [Claim(event.source, event.id, handler.name) for handler in handlers]
+            taken = await uow.claimed(claims)
+            rows = Rows(uow.row)
+            for handler, claim in zip(handlers, claims, strict=True):
+                if claim not in taken:
+                    await self._attempt(handler, claim, event, rows, changes, delivered, attempt)
+                delivered.done.append(handler.name)
+            for name, _ in delivered.failed:
+                delivered.done.remove(name)
+            if changes.claims:
+                changes.rows = rows.changes()
+                if arrived and any(is_view(handler) for handler in handlers):
+                    changes.events.append((event, None))
+                delivered.rows = await uow.commit(changes)
+        delivered.fresh = bool(changes.claims)
+        for claim in changes.claims:
+            self._observer.projected(event, claim.subscriber)
+        return delivered
+
+    async def _attempt(
+        self,
+        handler: Handler,
+        claim: Claim,
+        event: Envelope[Any],
+        rows: Rows,
+        changes: Changes,
+        delivered: Delivered,
+        attempt: int,
+    ) -> None:
+        savepoint = rows.save()
+        try:
+            outbox = await self._run(handler, event, rows, attempt)
+        except DependencyError:
+            raise
+        except Discard as discard:
+            rows.restore(savepoint)
+            self._observer.failed(event, handler.name, discard)
+            changes.claims.append(claim)
+        except Exception as error:  # noqa: BLE001 - a subscriber may raise anything; it is reported
+            rows.restore(savepoint)
+            self._observer.failed(event, handler.name, error)
+            delivered.failed.append((handler.name, error))
+        else:
+            changes.claims.append(claim)
+            changes.outbox += outbox
+
+    async def _run(
+        self, handler: Handler, event: Envelope[Any], rows: Rows, attempt: int
+    ) -> list[OutboxRow]:
+        sent: list[Envelope[Any]] = []
+        savepoint = rows.save()
+
+        async def last(message: Envelope[Any]) -> None:
+            rows.restore(savepoint)  # a hook may call twice; the last run counts
+            scope = self._scope(message, attempt)
+            if is_view(handler):
+                await self._project(handler, message, rows, scope)
+            else:
+                await call_handler(self._wiring, handler, scope, message.message)
+            sent[:] = scope.commands
+
+        await self._around_handle(last)(event)
+        stream = Stream(handler.name, event.key)
+        return [self._router.command_row(command, stream) for command in sent]
+
+    async def project_inline(
+        self, handlers: Sequence[Handler], event: Envelope[Any], rows: Rows, *, attempt: int
+    ) -> None:
+        """Project an event in the transaction of the command that raised it.
+
+        Whatever a view raises fails the command.
+        """
+        for handler in handlers:
+            await self._run(handler, event, rows, attempt)
+
+    async def project(self, handler: Handler, event: Envelope[Any], rows: Rows) -> None:
+        """Project an event for a replay or a rebuild: through the hooks, and nothing leaves."""
+
+        async def last(message: Envelope[Any]) -> None:
+            await self._project(handler, message, rows, self._scope(message, 1, is_replay=True))
+
+        await self._around_handle(last)(event)
+
+    async def _project(
+        self, handler: Handler, event: Envelope[Any], rows: Rows, scope: HandlerScope
+    ) -> None:
+        row_type = handler.state_type
+        assert row_type is not None
+        for key in row_keys(handler, event):
+            result = await call_handler(
+                self._wiring,
+                handler,
+                scope,
+                event.message,
+                state=await rows.get(row_type, key),
+                key=key,
+            )
+            if result is not UNCHANGED:
+                rows.put(row_type, key, None if result is DELETE else result)
+
+    def _scope(
+        self, event: Envelope[Any], attempt: int, *, is_replay: bool = False
+    ) -> HandlerScope:
+        return HandlerScope(
+            stores=self._stores,
+            router=self._router,
+            around_dispatch=self._around_dispatch,
+            cause=event,
+            sequence=event.sequence,
+            attempt=attempt,
+            is_replay=is_replay,
+        )
+
+
+def _places(handlers: Sequence[Handler], event: Envelope[Any]) -> list[tuple[str, str, str]]:
+    """Return the locks of the rows that views will touch.
+
+    A key function that raises fails its own subscriber, later and alone.
+    """
+    places: list[tuple[str, str, str]] = []
+    for handler in handlers:
+        if not is_view(handler):
+            continue
+        try:
+            keys = row_keys(handler, event)
+        except Exception:  # noqa: BLE001, S112 - raised again where its subscriber runs
+            continue
+        assert handler.state_type is not None
+        places += [("row", handler.state_type.__name__, repr(key)) for key in keys]
+    return places

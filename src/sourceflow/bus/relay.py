@@ -1,0 +1,315 @@
+"""Takes what units of work have committed on its way: the one way out of every outbox."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from sourceflow.bus.dead_letter import DeadLetter
+from sourceflow.bus.ports import Outgoing
+from sourceflow.errors import (
+    AwsRequestError,
+    DependencyError,
+    DepthExceededError,
+    Discard,
+    DuplicateError,
+    MessageError,
+    Reject,
+    Retry,
+)
+from sourceflow.resilience.backoff import Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable, Sequence
+
+    from sourceflow.bus.changes import OutboxRow
+    from sourceflow.bus.observer import Observer
+    from sourceflow.bus.ports import Stores
+    from sourceflow.clock import Clock
+    from sourceflow.messages import Codec
+
+__all__ = ("LOCAL_ATTEMPTS", "Family", "Relay")
+
+log = logging.getLogger(__name__)
+
+LOCAL_ATTEMPTS: Final = 5
+"""How often work in this process is tried before it becomes a dead letter."""
+
+ASKED_ATTEMPTS: Final = 100
+"""How often a handler may ask for a later try with ``Retry``."""
+
+MAX_WAITING: Final = 10_000
+"""Rows under way at most, before senders at the edge wait for room."""
+
+MAX_EXPECTED: Final = 100_000
+"""Own events whose return is watched for at most."""
+
+_LOCAL_BACKOFF: Final = Backoff(base=timedelta(milliseconds=100), cap=timedelta(seconds=20))
+_REMOTE_BACKOFF: Final = Backoff(base=timedelta(milliseconds=500), cap=timedelta(seconds=20))
+
+class Family:
+    """Everything that one message causes, directly or not, while it is under way."""
+
+    __slots__ = ("_done", "_open")
+
+    def __init__(self) -> None:
+        self._open = 0
+        self._done = asyncio.Event()
+        self._done.set()
+
+    def join(self) -> None:
+        """Count one more row."""
+        self._open += 1
+        self._done.clear()
+
+    def leave(self) -> None:
+        """Count one less."""
+        self._open -= 1
+        if self._open == 0:
+            self._done.set()
+
+    async def gone(self) -> None:
+        """Wait until nothing is under way."""
+        await self._done.wait()
+
+
+class _Place(NamedTuple):
+    row: OutboxRow
+    family: Family | None
+
+
+@dataclass(slots=True)
+class _Tries:
+    failures: int = 0
+    asked: int = 0
+
+
+class Relay:
+    """Sends outbox rows and runs those that are handled here.
+
+    Invariant: rows of one lane leave one after the other, in the order they were committed. A
+    lane is, for what leaves the process, the source stream and the destination; for what is
+    handled here, the handler and the key. A row is forgotten only when it has arrived or is kept
+    as a dead letter.
+    """
+
+    def __init__(
+        self,
+        *,
+        stores: Stores,
+        send: Callable[[Sequence[Outgoing]], Awaitable[Sequence[Exception | None]]],
+        run_local: Callable[[OutboxRow, int], Awaitable[Sequence[OutboxRow]]],
+        comes_back: Callable[[OutboxRow], bool],
+        codec: Codec,
+        clock: Clock,
+        observer: Observer,
+    ) -> None:
+        self._stores = stores
+        self._send = send
+        self._run_local = run_local
+        self._comes_back = comes_back
+        self._codec = codec
+        self._clock = clock
+        self._observer = observer
+        self._lanes: dict[Hashable, deque[_Place]] = {}
+        self._waiting = 0
+        self._room = asyncio.Event()
+        self._room.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._expected: dict[str, None] = {}
+
+    async def run(self, started: asyncio.Event) -> None:
+        """Run lanes until cancelled; sets ``started`` when rows may come."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            started.set()
+            await asyncio.Event().wait()
+
+    @property
+    def waiting(self) -> int:
+        """How many rows are under way."""
+        return self._waiting
+
+    async def room(self) -> None:
+        """Wait until so few rows are under way that more may come."""
+        await self._room.wait()
+
+    async def idle(self) -> None:
+        """Wait until nothing is under way."""
+        await self._idle.wait()
+
+    def take(self, rows: Sequence[OutboxRow], family: Family | None = None) -> None:
+        """Take committed rows on their way."""
+        for row in rows:
+            self._waiting += 1
+            if family is not None:
+                family.join()
+            key = _lane_of(row)
+            lane = self._lanes.get(key)
+            if lane is not None:
+                lane.append(_Place(row, family))
+                continue
+            lane = self._lanes[key] = deque((_Place(row, family),))
+            assert self._tasks is not None
+            self._tasks.create_task(self._run(key, lane), name=f"sourceflow relay {row.destination}")
+        if rows:
+            self._idle.clear()
+            if self._waiting >= MAX_WAITING:
+                self._room.clear()
+
+    async def _run(self, key: Hashable, lane: deque[_Place]) -> None:
+        while lane:
+            row, family = lane[0]
+            if row.destination.is_local:
+                children = await self._handle(row)
+            else:
+                children = await self._deliver(row)
+            await self._insist(lambda row=row: self._stores.outbox.sent((row,)))
+            self.take(children, family)
+            lane.popleft()
+            if not lane:
+                del self._lanes[key]
+            self._settled(family)
+
+    def _settled(self, family: Family | None) -> None:
+        self._waiting -= 1
+        if self._waiting < MAX_WAITING:
+            self._room.set()
+        if self._waiting == 0:
+            self._idle.set()
+        if family is not None:
+            family.leave()
+
+    async def _deliver(self, row: OutboxRow) -> Sequence[OutboxRow]:
+        """Send a row until it is confirmed; only a fault of the message itself ends it."""
+        assert row.body is not None
+        outgoing = Outgoing(row.envelope, row.destination, row.body)
+        if self._comes_back(row):
+            self._expect(row.envelope.id)
+        failures = 0
+        while True:
+            (error,) = await self._send((outgoing,))
+            if error is None:
+                return ()
+            if isinstance(error, (MessageError, AwsRequestError)):
+                self.arrived(row.envelope.id)
+                await self._bury(row, error, failures + 1)
+                return ()
+            delay = _REMOTE_BACKOFF.delay(failures)
+            failures += 1
+            log.warning(
+                "%s %s was not sent to %s, next try in %.1f s: %s",
+                row.envelope.type_name,
+                row.envelope.id,
+                row.destination,
+                delay.total_seconds(),
+                error,
+            )
+            await self._clock.sleep(delay.total_seconds())
+
+    async def _handle(self, row: OutboxRow) -> Sequence[OutboxRow]:
+        """Handle a row here until it is done or given up."""
+        tries = _Tries()
+        while True:
+            try:
+                return await self._run_local(row, tries.failures + tries.asked + 1)
+            except (DuplicateError, Discard):
+                return ()
+            except (Reject, DepthExceededError) as error:
+                await self._bury(row, error, tries.failures + 1)
+                return ()
+            except DependencyError as error:
+                delay = _REMOTE_BACKOFF.delay(tries.failures)
+                log.warning("%s waits, a dependency does not answer: %s", row.destination, error)
+            except Exception as error:  # noqa: BLE001 - a handler may raise anything
+                if _exhausted(tries, error):
+                    await self._bury(row, error, tries.failures + tries.asked)
+                    return ()
+                delay = _delay(tries, error)
+            await self._clock.sleep(delay.total_seconds())
+
+    async def _bury(self, row: OutboxRow, error: BaseException, attempts: int) -> None:
+        rejected = isinstance(error, (Reject, DepthExceededError))
+        letter = DeadLetter(
+            source=f"local:{row.destination}",
+            message_id=row.envelope.id,
+            type_name=row.envelope.type_name,
+            reason="Rejected" if rejected else "RetriesExhausted",
+            error=f"{type(error).__name__}: {error}",
+            subscribers=(row.destination.name,) if row.destination.kind == "subscriber" else (),
+            body=row.body or self._codec.encode(row.envelope),
+            time=self._clock.now(),
+            attempts=attempts,
+        )
+        await self._insist(lambda: self._stores.dead_letters.save(letter))
+        log.error(
+            "%s %s is a dead letter (%s): %s",
+            row.envelope.type_name,
+            row.envelope.id,
+            letter.reason,
+            letter.error,
+        )
+        self._observer.dead_lettered(letter)
+
+    @property
+    def expected(self) -> int:
+        """How many events this process has published to itself that have not come back yet."""
+        return len(self._expected)
+
+    def arrived(self, message_id: str) -> None:
+        """Note that an event is settled: handled, or kept as a dead letter."""
+        self._expected.pop(message_id, None)
+
+    def _expect(self, message_id: str) -> None:
+        self._expected[message_id] = None
+        if len(self._expected) > MAX_EXPECTED:  # other instances take them from the shared queue
+            del self._expected[next(iter(self._expected))]
+
+    async def _insist(self, write: Callable[[], Awaitable[object]]) -> None:
+        """Write to the store, however long it takes to answer."""
+        failures = 0
+        while True:
+            try:
+                await write()
+            except DependencyError as error:
+                delay = _REMOTE_BACKOFF.delay(failures)
+                failures += 1
+                log.warning("the outbox waits, the store does not answer: %s", error)
+                await self._clock.sleep(delay.total_seconds())
+            else:
+                return
+
+    def left(self) -> dict[str, int]:
+        """Return how many rows wait for each destination, for people."""
+        counts: dict[str, int] = {}
+        for lane in self._lanes.values():
+            for place in lane:
+                name = str(place.row.destination)
+                counts[name] = counts.get(name, 0) + 1
+        return counts
+
+
+def _exhausted(tries: _Tries, error: Exception) -> bool:
+    if isinstance(error, Retry):
+        tries.asked += 1
+        return tries.asked >= ASKED_ATTEMPTS
+    tries.failures += 1
+    return tries.failures >= LOCAL_ATTEMPTS
+
+
+def _delay(tries: _Tries, error: Exception) -> timedelta:
+    if isinstance(error, Retry) and error.delay is not None:
+        return error.delay
+    return _LOCAL_BACKOFF.delay(tries.failures)
+
+
+def _lane_of(row: OutboxRow) -> Hashable:
+    if row.destination.is_local:
+        return row.destination, row.envelope.key
+    return row.destination, row.stream

@@ -1,0 +1,199 @@
+"""Decides where a message goes, and gives it its envelope."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sourceflow.bus.changes import Destination, OutboxRow
+from sourceflow.bus.ports import Outgoing
+from sourceflow.bus.wiring import entity_name, is_view
+from sourceflow.errors import DepthExceededError, InvalidMessageError, NoHandlerError
+from sourceflow.messages import Envelope, check_headers, check_message_id, new_message_id, type_info
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sourceflow.bus.changes import Stream
+    from sourceflow.bus.routes import Routes
+    from sourceflow.bus.wiring import Wiring
+    from sourceflow.clock import Clock
+    from sourceflow.domain.binding import Handler
+    from sourceflow.messages import Codec
+
+__all__ = ("MAX_DEPTH", "Router", "is_inline", "stream_name")
+
+MAX_DEPTH: Final = 50
+"""Messages that cause messages: a longer chain is taken for an endless loop."""
+
+
+class Router:
+    """Makes envelopes and says where they go.
+
+    It depends on configuration alone: a routed command is never handled here as well, and an
+    event whose topic this App subscribes to reaches local subscribers through the queue only. So
+    each handler meets each message once.
+    """
+
+    __slots__ = ("_admit", "_clock", "_codec", "_events", "_routes", "_wiring")
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        routes: Routes,
+        codec: Codec,
+        clock: Clock,
+        admit: Callable[[Outgoing], None],
+    ) -> None:
+        self._wiring = wiring
+        self._routes = routes
+        self._codec = codec
+        self._clock = clock
+        self._admit = admit
+        self._events: dict[type[Any], tuple[tuple[Handler, ...], tuple[Destination, ...]]] = {}
+
+    def command(
+        self,
+        command: object,
+        *,
+        message_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        cause: Envelope[Any] | None = None,
+    ) -> Envelope[Any]:
+        """Put a command into its envelope.
+
+        Raises:
+            InvalidMessageError: It is no command, or its id or a header cannot be sent.
+            NoHandlerError: It has neither a handler nor a route.
+            DepthExceededError: It is caused by too long a chain.
+        """
+        info = type_info(type(command))
+        if info.kind != "command":
+            raise InvalidMessageError(f"{info.name} is an {info.kind}; send takes commands")
+        if type(command) not in self._wiring.commands and type(command) not in self._routes.commands:
+            raise NoHandlerError(
+                f"the command {info.name} has neither a handler in the App "
+                f"{self._wiring.app!r} nor a route to a queue"
+            )
+        return self._envelope(command, message_id=message_id, headers=headers, cause=cause)
+
+    def event(
+        self, event: object, *, cause: Envelope[Any], sequence: int | None
+    ) -> Envelope[Any]:
+        """Put an event into its envelope.
+
+        Raises:
+            InvalidMessageError: It is no event.
+            DepthExceededError: It is caused by too long a chain.
+        """
+        info = type_info(type(event))
+        if info.kind != "event":
+            raise InvalidMessageError(f"{info.name} is a {info.kind}; raise_event takes events")
+        return self._envelope(event, cause=cause, sequence=sequence)
+
+    def _envelope(
+        self,
+        message: object,
+        *,
+        message_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        cause: Envelope[Any] | None,
+        sequence: int | None = None,
+    ) -> Envelope[Any]:
+        if message_id is None:
+            message_id = new_message_id()
+        else:
+            check_message_id(message_id)
+        if headers:
+            check_headers(headers)
+        depth = 0 if cause is None else cause.depth + 1
+        if depth > MAX_DEPTH:
+            raise DepthExceededError(
+                f"{type(message).__name__} is caused by a chain of over {MAX_DEPTH} messages: "
+                "this looks like an endless loop"
+            )
+        return Envelope(
+            message=message,
+            id=message_id,
+            source=self._wiring.source,
+            time=self._clock.now(),
+            correlation_id=message_id if cause is None else cause.correlation_id,
+            causation_id=None if cause is None else cause.id,
+            depth=depth,
+            sequence=sequence,
+            headers=dict(headers) if headers else {},
+        )
+
+    def queue_of(self, command_type: type[Any]) -> Destination | None:
+        """Return the queue a command is routed to, or None where it is handled here."""
+        queue = self._routes.commands.get(command_type)
+        return None if queue is None else Destination("queue", queue)
+
+    def outgoing(self, envelope: Envelope[Any], destination: Destination) -> Outgoing:
+        """Write a message for the wire.
+
+        Raises:
+            InvalidMessageError: It holds something that cannot be sent.
+            MessageTooLargeError: It can never fit.
+        """
+        outgoing = Outgoing(envelope, destination, self._codec.encode(envelope))
+        self._admit(outgoing)
+        return outgoing
+
+    def row(
+        self, envelope: Envelope[Any], destination: Destination, stream: Stream
+    ) -> OutboxRow:
+        """Make the outbox row that takes a message to a destination.
+
+        Raises:
+            InvalidMessageError: It holds something that cannot be sent.
+            MessageTooLargeError: It can never fit.
+        """
+        if destination.is_local:
+            return OutboxRow(envelope, destination, stream)
+        return OutboxRow(envelope, destination, stream, self.outgoing(envelope, destination).body)
+
+    def command_row(self, envelope: Envelope[Any], stream: Stream) -> OutboxRow:
+        """Make the outbox row of a command."""
+        command_type = type(envelope.message)
+        destination = self.queue_of(command_type)
+        if destination is None:
+            saga = self._wiring.commands[command_type]
+            destination = Destination("command", stream_name(saga))
+        return self.row(envelope, destination, stream)
+
+    def event_plan(
+        self, event_type: type[Any]
+    ) -> tuple[tuple[Handler, ...], tuple[Destination, ...]]:
+        """Return who gets an event inside the transaction, and where it goes after the commit."""
+        plan = self._events.get(event_type)
+        if plan is None:
+            plan = self._events[event_type] = self._plan(event_type)
+        return plan
+
+    def _plan(
+        self, event_type: type[Any]
+    ) -> tuple[tuple[Handler, ...], tuple[Destination, ...]]:
+        inline: list[Handler] = []
+        later: list[Destination] = []
+        topic = self._routes.events.get(event_type)
+        if topic is not None:
+            later.append(Destination("topic", topic))
+        if not self._routes.arrives(event_type):
+            for handler in self._wiring.subscribers(event_type):
+                if is_inline(handler):
+                    inline.append(handler)
+                else:
+                    later.append(Destination("subscriber", handler.name))
+        return tuple(inline), tuple(later)
+
+
+def stream_name(handler: Handler) -> str:
+    """Return the name of a saga's streams; of a ``Saga[None]`` one that only keeps order."""
+    if handler.state_type is None:
+        return handler.component.__name__
+    return entity_name(handler.state_type)
+
+
+def is_inline(handler: Handler) -> bool:
+    """Whether a subscriber wants to run in the transaction of what raised the event."""
+    return is_view(handler) and getattr(handler.component, "lifecycle", "") == "inline"

@@ -1,0 +1,1 @@
+"""The main job as a program: real orders travel through SQS and SNS."""

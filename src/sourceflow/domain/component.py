@@ -1,0 +1,129 @@
+"""What sagas, aggregates and views have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sourceflow.domain.context import Context
+    from sourceflow.domain.entity import Entity
+    from sourceflow.domain.view_model import ViewModel
+    from sourceflow.messages import Command, Event, KeyType
+
+__all__ = ("Component", "Scope")
+
+StateT = TypeVar("StateT", bound="Entity | ViewModel")
+RowT = TypeVar("RowT", bound="ViewModel")
+
+
+class Scope(Protocol):
+    """What stands behind a component while it works on one message: the unit of work."""
+
+    @property
+    def context(self) -> Context:
+        """The circumstances of the message."""
+        ...
+
+    async def send(
+        self, command: Command, message_id: str | None, headers: Mapping[str, str] | None
+    ) -> str:
+        """Let a command leave with the unit of work; return its id."""
+        ...
+
+    def raise_event(self, event: Event) -> None:
+        """Let an event leave with the unit of work."""
+        ...
+
+    async def find(self, state_type: type[StateT], key: KeyType) -> StateT | None:
+        """Return an entity or a row, or None."""
+        ...
+
+    async def get(self, state_type: type[StateT], key: KeyType) -> StateT:
+        """Return an entity or a row."""
+        ...
+
+    async def query(
+        self,
+        row_type: type[RowT],
+        *,
+        where: Mapping[str, object] | None,
+        order_by: str | None,
+        limit: int | None,
+        after: RowT | None,
+    ) -> list[RowT]:
+        """Return rows of a view model."""
+        ...
+
+
+class Component:
+    """Base of everything that handles messages: one new object a message.
+
+    Constructor parameters of subclasses are filled by type from ``App(services=[...])``.
+    """
+
+    _scope: Scope
+
+    @property
+    def context(self) -> Context:
+        """The circumstances of the message that is handled now."""
+        return self._scope.context
+
+    async def find(self, state_type: type[StateT], key: KeyType) -> StateT | None:
+        """Return an entity or a row of a view model, or None where there is none."""
+        return await self._scope.find(state_type, key)
+
+    async def get(self, state_type: type[StateT], key: KeyType) -> StateT:
+        """Return an entity or a row of a view model.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        return await self._scope.get(state_type, key)
+
+    async def query(
+        self,
+        row_type: type[RowT],
+        *,
+        where: Mapping[str, object] | None = None,
+        order_by: str | None = None,
+        limit: int | None = None,
+        after: RowT | None = None,
+    ) -> list[RowT]:
+        """Return rows of a view model; see ``App.query``."""
+        return await self._scope.query(
+            row_type, where=where, order_by=order_by, limit=limit, after=after
+        )
+
+
+class Sender(Component):
+    """A component that may send commands."""
+
+    async def send(
+        self,
+        command: Any,
+        *,
+        message_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> str:
+        """Send a command.
+
+        Inside a handler it leaves with the unit of work: after the commit, or not at all. During
+        a replay it does nothing.
+
+        Args:
+            command: What is asked for.
+            message_id: The id of the command; one id means one effect. Made up where not given.
+            headers: Own metadata that travels along.
+
+        Returns:
+            The id of the command.
+
+        Raises:
+            InvalidMessageError: The command, its id or a header cannot be sent.
+            MessageTooLargeError: It can never fit its queue.
+            NoHandlerError: It has neither a handler nor a route.
+            DepthExceededError: It is caused by a chain of over 50 messages.
+        """
+        return await self._scope.send(command, message_id, headers)

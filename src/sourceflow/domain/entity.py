@@ -1,0 +1,25 @@
+"""State on the write side."""
+
+from __future__ import annotations
+
+from typing import Any, dataclass_transform
+
+import msgspec
+
+from sourceflow.messages import SourceflowMeta
+
+__all__ = ("Entity",)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
+class Entity(msgspec.Struct, metaclass=SourceflowMeta, frozen=True, kw_only=True):
+    """What commands change: frozen data with one ``Key``.
+
+    Handlers return a new one, made with ``msgspec.structs.replace``. ``name=`` gives it a stable
+    name in the stores; the class's name is the default.
+    """
+
+    def __init_subclass__(cls, *, name: str | None = None, **config: Any) -> None:
+        """Declare the options for type checkers; the metaclass reads them."""
+        del name
+        super().__init_subclass__(**config)

@@ -1,0 +1,351 @@
+"""The App: everything meets here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from sourceflow.bus.observer import Observer
+from sourceflow.bus.routes import NO_ROUTES
+from sourceflow.clock import SystemClock
+from sourceflow.domain.aggregate import Aggregate
+from sourceflow.domain.context import handling
+from sourceflow.domain.view import View
+from sourceflow.errors import NotRunningError, UseSelfSendError
+from sourceflow.host.assembly import assemble
+from sourceflow.host.description import describe
+from sourceflow.host.drain import wait_until_drained
+from sourceflow.host.edge import EdgeScope
+from sourceflow.host.engine import Engine
+from sourceflow.host.names import check_app_name
+from sourceflow.host.signals import stop_signals
+from sourceflow.stores.memory import MemoryStores
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from sourceflow.bus.middleware import Middleware
+    from sourceflow.bus.ports import DeadLetters, Stores, Transport
+    from sourceflow.bus.replay import Rebuilt, Replayed
+    from sourceflow.clock import Clock
+    from sourceflow.domain.entity import Entity
+    from sourceflow.domain.view_model import ViewModel
+    from sourceflow.messages import Command, KeyType
+
+__all__ = ("App",)
+
+log = logging.getLogger(__name__)
+
+AggregateT = TypeVar("AggregateT", bound=Aggregate[Any])
+StateT = TypeVar("StateT", bound="Entity | ViewModel")
+RowT = TypeVar("RowT", bound="ViewModel")
+
+
+class App:
+    """Sagas, aggregates and views with the stores and the transport they work on.
+
+    ``async with app:`` starts it (checks the wiring, provisions, listens) and, on leaving, drains
+    and stops it. ``await app.run()`` does the same for a worker, until SIGTERM or SIGINT.
+
+    Args:
+        components: Sagas, aggregates and views. Message types may stand among them: each command
+            is then checked to have a handler or a route.
+        name: The App's name: its messages' source, its event queue's name, its outbox's owner.
+        stores: Where everything is kept; in memory where not given.
+        services: Objects that constructors of components ask for by type.
+        middleware: Hooks around every message; the first is outermost.
+        observer: Is told what happens.
+        clock: The time.
+
+    Raises:
+        ValueError: The name cannot be part of a queue's name.
+    """
+
+    def __init__(
+        self,
+        components: Sequence[type[Any]],
+        *,
+        name: str,
+        stores: Stores | None = None,
+        services: Sequence[object] = (),
+        middleware: Sequence[Middleware] = (),
+        observer: Observer | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        check_app_name(name)
+        self._components = tuple(components)
+        self._name = name
+        self._stores: Stores = MemoryStores() if stores is None else stores
+        self._services = tuple(services)
+        self._middleware = tuple(middleware)
+        self._observer = Observer() if observer is None else observer
+        self._clock: Clock = SystemClock() if clock is None else clock
+        self._transport: Transport | None = None
+        self._engine: Engine | None = None
+        self._stack: AsyncExitStack | None = None
+
+    @property
+    def name(self) -> str:
+        """The App's name."""
+        return self._name
+
+    def use(self, transport: Transport) -> Self:
+        """Let commands and events travel by a transport; return the App.
+
+        Raises:
+            RuntimeError: The App has a transport, or is running.
+        """
+        if self._transport is not None:
+            raise RuntimeError(f"the App {self._name!r} has a transport already")
+        if self._stack is not None:
+            raise RuntimeError(f"the App {self._name!r} is running: choose a transport before")
+        self._transport = transport
+        return self
+
+    def check(self) -> tuple[str, ...]:
+        """Check the wiring without starting anything.
+
+        Returns:
+            Warnings: what works, but maybe not as meant.
+
+        Raises:
+            WiringError: The App cannot start; names every fault.
+        """
+        assembly = self._assemble()
+        assembly.raise_faults()
+        return assembly.warnings
+
+    def _assemble(self) -> Any:
+        routes = NO_ROUTES if self._transport is None else self._transport.routes
+        return assemble(
+            self._components, name=self._name, routes=routes, services=self._services
+        )
+
+    async def __aenter__(self) -> Self:
+        """Start.
+
+        Raises:
+            WiringError: The App cannot start as it is put together.
+            AwsConfigurationError: A queue, topic or right is missing.
+            RuntimeError: It is running.
+        """
+        if self._stack is not None:
+            raise RuntimeError(f"the App {self._name!r} is running")
+        assembly = self._assemble()
+        assembly.raise_faults()
+        for warning in assembly.warnings:
+            log.warning("%s: %s", self._name, warning)
+        async with AsyncExitStack() as stack:
+            self._engine = await stack.enter_async_context(
+                Engine(
+                    wiring=assembly.wiring,
+                    stores=self._stores,
+                    transport=self._transport,
+                    middleware=self._middleware,
+                    observer=self._observer,
+                    clock=self._clock,
+                )
+            )
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Drain and stop."""
+        stack, self._stack = self._stack, None
+        assert stack is not None
+        try:
+            await stack.__aexit__(kind, error, traceback)
+        finally:
+            self._engine = None
+
+    async def run(self) -> None:
+        """Work until SIGTERM or SIGINT, then drain and stop.
+
+        Raises:
+            WiringError: The App cannot start as it is put together.
+        """
+        async with stop_signals() as stopped, self:
+            log.info("%s is running", self._name)
+            await stopped.wait()
+            log.info("%s is stopping", self._name)
+
+    @property
+    def _running(self) -> Engine:
+        if self._engine is None:
+            raise NotRunningError(
+                f"the App {self._name!r} is not running: use it inside 'async with app:'"
+            )
+        return self._engine
+
+    async def send(
+        self,
+        command: Command | Any,
+        *,
+        message_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> str:
+        """Send a command from outside of any handler.
+
+        A routed command returns when its queue has confirmed it. Any other is handled now: the
+        call returns after its commit, and raises what its handler raised; what it causes runs
+        afterwards.
+
+        Args:
+            command: What is asked for.
+            message_id: The id of the command; one id means one effect. Made up where not given.
+            headers: Own metadata that travels along.
+
+        Returns:
+            The id of the command.
+
+        Raises:
+            InvalidMessageError: The command, its id or a header cannot be sent.
+            MessageTooLargeError: It can never fit its queue.
+            NoHandlerError: It has neither a handler nor a route.
+            RejectedError: Its handler rejected it.
+            UseSelfSendError: The call stands inside a handler.
+            AwsError: The queue did not confirm it.
+            NotRunningError: The App is not running.
+        """
+        self._check_edge()
+        return await self._running.send(command, message_id=message_id, headers=headers)
+
+    async def send_many(self, commands: Sequence[Command | Any]) -> list[str]:
+        """Send commands, routed ones in full batches.
+
+        Returns:
+            Their ids, in order.
+
+        Raises:
+            SendManyError: Some were not sent, or not handled; the others were.
+            InvalidMessageError: One of them cannot be sent; none was.
+            NoHandlerError: One of them has neither a handler nor a route; none was sent.
+        """
+        self._check_edge()
+        return await self._running.send_many(commands)
+
+    def _check_edge(self) -> None:
+        if handling.get() is not None:
+            raise UseSelfSendError
+
+    def aggregate(self, aggregate: type[AggregateT]) -> AggregateT:
+        """Return an aggregate for a caller at the edge.
+
+        Raises:
+            LookupError: The App has no such component.
+        """
+        wiring = self._running.wiring
+        if aggregate not in wiring.arguments:
+            raise LookupError(
+                f"{aggregate.__name__} is not among the components of the App {self._name!r}"
+            )
+        found: AggregateT = wiring.create(aggregate, EdgeScope(self))
+        return found
+
+    async def find(self, state_type: type[StateT], key: KeyType) -> StateT | None:
+        """Return an entity or a row of a view model, or None where there is none."""
+        return await self._running.reader.find(state_type, key)
+
+    async def get(self, state_type: type[StateT], key: KeyType) -> StateT:
+        """Return an entity or a row of a view model.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        return await self._running.reader.get(state_type, key)
+
+    async def query(
+        self,
+        row_type: type[RowT],
+        *,
+        where: Mapping[str, object] | None = None,
+        order_by: str | None = None,
+        limit: int | None = None,
+        after: RowT | None = None,
+    ) -> list[RowT]:
+        """Return rows of a view model.
+
+        Args:
+            row_type: The view model.
+            where: Field to value; all must be equal.
+            order_by: A field; ``-field`` sorts it descending. By key where not given.
+            limit: How many at most.
+            after: The last row of the page before; only rows behind it are returned.
+
+        Raises:
+            ValueError: A field is neither the key nor among the view model's ``indexes``.
+        """
+        return await self._running.reader.query(
+            row_type, where=where, order_by=order_by, limit=limit, after=after
+        )
+
+    async def replay(self, entity_type: type[Entity], key: KeyType) -> Replayed:
+        """Run an entity's commands again and swap the result in.
+
+        Handlers see ``context.is_replay``; nothing leaves the process. Rows of views that are
+        keyed like the entity are built anew; views that gather several entities are left alone
+        and named in the result.
+
+        Raises:
+            ReplayError: A command can't be read or handled any more; nothing is changed.
+            ConflictError: The entity never stood still.
+        """
+        return await self._running.replay.replay(entity_type, key)
+
+    async def rebuild(self, view: type[View[Any]]) -> Rebuilt:
+        """Project the event log into fresh rows and swap them in; no command handler runs.
+
+        Raises:
+            ReplayError: An event can't be read or projected any more; nothing is changed.
+            LookupError: The App has no such view.
+        """
+        wiring = self._running.wiring
+        if view not in wiring.arguments or not issubclass(view, View):
+            raise LookupError(f"{view.__name__} is not among the views of the App {self._name!r}")
+        return await self._running.replay.rebuild(view)
+
+    async def drained(self, *, timeout: float | timedelta = 30.0) -> None:
+        """Wait until everything that was sent is handled; for tests and demonstrations.
+
+        The outbox is empty, nothing runs here, the queues that this App listens to show nothing
+        visible, delayed or in flight twice in a row, and each event that this process published
+        to a topic it subscribes to is settled.
+
+        Args:
+            timeout: How long to wait at most; a plain number is seconds.
+
+        Raises:
+            TimeoutError: Something is left; says what, and where.
+        """
+        limit = timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout)
+        await wait_until_drained(self._running, limit)
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """Messages that were given up."""
+        return self._stores.dead_letters
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the App is made of: components, messages, routes, queues and topics.
+
+        Raises:
+            WiringError: The App is not sound.
+        """
+        assembly = self._assemble()
+        assembly.raise_faults()
+        return describe(assembly, self._stores, self._transport)
+
+    def __repr__(self) -> str:
+        state = "running" if self._engine is not None else "stopped"
+        return f"App({self._name!r}, {len(self._components)} components, {state})"
+
+

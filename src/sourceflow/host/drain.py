@@ -1,0 +1,63 @@
+"""Waiting until an App has nothing left to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from sourceflow.bus.ports import Depth
+    from sourceflow.host.engine import Engine
+
+__all__ = ("wait_until_drained",)
+
+FIRST_LOOK: Final = 0.02
+SLOWEST_LOOK: Final = 0.25
+"""Seconds between two looks: queues are asked rarely while they are busy."""
+
+
+async def wait_until_drained(engine: Engine, limit: timedelta) -> None:
+    """Wait until an engine is drained; see ``App.drained``.
+
+    Raises:
+        TimeoutError: Something is left.
+    """
+    clock = engine.clock
+    deadline = clock.monotonic() + limit.total_seconds()
+    pause = FIRST_LOOK
+    quiet = 0
+    while True:
+        depths = await engine.transport.depths() if engine.transport is not None else ()
+        quiet = quiet + 1 if _is_quiet(engine, depths) else 0
+        if quiet == 2:  # noqa: PLR2004 - queues' numbers are approximate: look twice
+            return
+        if clock.monotonic() >= deadline:
+            raise TimeoutError(f"not drained within {limit}: {_left(engine, depths)}")
+        await clock.sleep(FIRST_LOOK if quiet else pause)
+        pause = min(pause * 1.5, SLOWEST_LOOK)
+
+
+def _is_quiet(engine: Engine, depths: Sequence[Depth]) -> bool:
+    return (
+        engine.relay.waiting == 0
+        and engine.receiver.running == 0
+        and engine.relay.expected == 0
+        and not any(depth.total for depth in depths)
+    )
+
+
+def _left(engine: Engine, depths: Sequence[Depth]) -> str:
+    parts = [f"{count} message(s) on their way to {name}" for name, count in engine.relay.left().items()]
+    if engine.receiver.running:
+        parts.append(f"{engine.receiver.running} message(s) being handled")
+    if engine.relay.expected:
+        parts.append(f"{engine.relay.expected} published event(s) that have not come back")
+    parts += [
+        f"queue {depth.name}: {depth.visible} visible, {depth.in_flight} in flight, "
+        f"{depth.delayed} delayed"
+        for depth in depths
+        if depth.total
+    ]
+    return "; ".join(parts) or "it only just became quiet"

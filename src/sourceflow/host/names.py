@@ -1,0 +1,23 @@
+"""What an App may be called."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+__all__ = ("check_app_name",)
+
+_APP_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+def check_app_name(name: str) -> None:
+    """Check that a name can be part of a queue's name.
+
+    Raises:
+        ValueError: It cannot.
+    """
+    if not isinstance(name, str) or not _APP_NAME.fullmatch(name):
+        raise ValueError(
+            f"the App's name {name!r} must be 1 to 64 letters, digits, '-' or '_', and begin with "
+            "a letter or digit: it becomes part of its event queue's name"
+        )

@@ -1,0 +1,46 @@
+"""Message ids: UUIDs of version 7, which sort by time (RFC 9562, section 5.7)."""
+
+from __future__ import annotations
+
+import time
+from random import SystemRandom
+from typing import Final
+
+__all__ = ("MessageIds", "new_message_id")
+
+_RANDOM: Final = SystemRandom()
+_RANDOM_BITS: Final = 74
+_STEP_BITS: Final = 32
+
+
+class MessageIds:
+    """Makes ids that grow within the process, also within one millisecond.
+
+    The 74 bits behind the time are random at the first id of a millisecond and go up by a random
+    step after that (RFC 9562, section 6.2, method 2).
+    """
+
+    __slots__ = ("_milliseconds", "_tail")
+
+    def __init__(self) -> None:
+        self._milliseconds = 0
+        self._tail = 0
+
+    def new(self) -> str:
+        """Return a new id in its hyphenated form."""
+        now = time.time_ns() // 1_000_000
+        if now > self._milliseconds:
+            self._milliseconds = now
+            self._tail = _RANDOM.getrandbits(_RANDOM_BITS)
+        else:
+            self._tail += 1 + _RANDOM.getrandbits(_STEP_BITS)
+            if self._tail >> _RANDOM_BITS:  # used up: borrow the next millisecond
+                self._milliseconds += 1
+                self._tail = _RANDOM.getrandbits(_RANDOM_BITS)
+        high = self._tail >> 62
+        low = self._tail & ((1 << 62) - 1)
+        digits = f"{self._milliseconds:012x}{0x7000 | high:04x}{(0b10 << 62) | low:016x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+new_message_id = MessageIds().new

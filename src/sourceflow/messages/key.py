@@ -1,0 +1,45 @@
+"""Which field names the entity that a message is about."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, TypeVar
+from uuid import UUID
+
+__all__ = ("Key", "KeyType", "is_key", "key_text", "parse_key")
+
+KeyT = TypeVar("KeyT", str, int, UUID)
+
+KeyType = str | int | UUID
+"""What a key may be."""
+
+
+class _KeyMarker:
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Key"
+
+
+_MARKER: Final = _KeyMarker()
+
+Key = Annotated[KeyT, _MARKER]
+"""Marks a field as the key: ``order_id: Key[str]``. Type checkers see the plain type."""
+
+
+def is_key(hint: Any) -> bool:
+    """Whether a resolved hint is ``Key[...]``."""
+    return _MARKER in getattr(hint, "__metadata__", ())
+
+
+def key_text(key: KeyType) -> str:
+    """Return a key as text: itself, decimal digits, or the hyphenated form of a UUID."""
+    return key if type(key) is str else str(key)
+
+
+def parse_key(text: str, key_type: type[KeyType]) -> KeyType:
+    """Return the key that a text stands for.
+
+    Raises:
+        ValueError: It stands for none of this type.
+    """
+    return key_type(text)

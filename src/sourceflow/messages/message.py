@@ -1,0 +1,27 @@
+"""What commands and events have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from sourceflow.messages.meta import SourceflowMeta
+
+__all__ = ("Message",)
+
+
+class Message(msgspec.Struct, metaclass=SourceflowMeta, frozen=True, kw_only=True):
+    """Base of commands and events: frozen data with one ``Key``."""
+
+    def __init_subclass__(
+        cls,
+        *,
+        name: str | None = None,
+        version: int = 1,
+        aliases: tuple[str, ...] = (),
+        **config: Any,
+    ) -> None:
+        """Declare the options for type checkers; the metaclass reads them."""
+        del name, version, aliases
+        super().__init_subclass__(**config)

@@ -1,0 +1,191 @@
+"""The metaclass of messages, entities and view models."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import re
+import sys
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import msgspec
+
+from sourceflow.errors import InvalidMessageError
+from sourceflow.messages.limits import LimitError, limits_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import FrameType
+
+__all__ = ("Options", "SourceflowMeta", "options_of", "scrub", "validate")
+
+OPTIONS: Final = "__sourceflow_options__"
+
+_KEPT: Final = (bytes, bytearray, datetime, date, time, timedelta, UUID, Decimal)
+_QUOTED_VALUE: Final = re.compile(r"(Invalid (?:enum )?value) .*?(?= - at `|$)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a class statement says behind its bases.
+
+    Attributes:
+        name: The wire name; the class's name where None.
+        version: The version of its fields.
+        aliases: Old wire names that are still read.
+        indexes: Fields that a view model is queried by.
+    """
+
+    name: str | None = None
+    version: int = 1
+    aliases: tuple[str, ...] = ()
+    indexes: tuple[str, ...] = ()
+
+
+def options_of(cls: type[Any]) -> Options:
+    """Return what a class's own statement (or decorator) says."""
+    found = cls.__dict__.get(OPTIONS)
+    return Options() if found is None else found
+
+
+def make_options(
+    where: str,
+    *,
+    name: str | None = None,
+    version: int = 1,
+    aliases: tuple[str, ...] = (),
+    indexes: tuple[str, ...] = (),
+) -> Options:
+    """Check and return options.
+
+    Raises:
+        TypeError: One is of the wrong type.
+        ValueError: One is out of range.
+    """
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"{where}: name is a text, not {type(name).__name__}")
+    if name is not None and (not name.isprintable() or not name.strip()):
+        raise ValueError(f"{where}: name must be printable and not blank")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise ValueError(f"{where}: version is a whole number from 1, not {version!r}")
+    for what, values in (("aliases", aliases), ("indexes", indexes)):
+        if isinstance(values, str) or not all(isinstance(each, str) for each in values):
+            raise TypeError(f"{where}: {what} is a tuple of texts")
+    return Options(name=name, version=version, aliases=tuple(aliases), indexes=tuple(indexes))
+
+
+class SourceflowMeta(msgspec.StructMeta):
+    """Makes structs that are frozen, keyword-only and checked when they are constructed.
+
+    Decoding makes objects without calling the class, so messages that arrive are checked once,
+    by their decoder.
+    """
+
+    def __new__(  # noqa: D102 - see the class
+        mcs,
+        class_name: str,
+        bases: tuple[type[Any], ...],
+        namespace: dict[str, Any],
+        /,
+        *,
+        name: str | None = None,
+        version: int = 1,
+        aliases: tuple[str, ...] = (),
+        indexes: tuple[str, ...] = (),
+        **config: Any,
+    ) -> Any:
+        for setting in ("frozen", "kw_only"):
+            if config.get(setting) is False:
+                raise TypeError(f"{class_name} is always {setting}")
+        options = make_options(
+            class_name, name=name, version=version, aliases=aliases, indexes=indexes
+        )
+        _resolve_annotations(namespace, sys._getframe(1))  # noqa: SLF001 - documented use
+        cls = super().__new__(
+            mcs, class_name, bases, namespace, **{**config, "frozen": True, "kw_only": True}
+        )
+        setattr(cls, OPTIONS, options)
+        return cls
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Make an object and check it.
+
+        Raises:
+            InvalidMessageError: A field's value is of the wrong type or outside of the limits.
+            TypeError: A field is missing, unknown, or given by position.
+        """
+        made = super().__call__(*args, **kwargs)
+        validate(made)
+        return made
+
+
+def _resolve_annotations(namespace: dict[str, Any], enclosing: FrameType) -> None:
+    """Turn annotations that are texts into types where everything they name is known by now.
+
+    Types that are made inside a function are known only here: nobody could resolve them later.
+    What cannot be resolved stays as it is, for msgspec to try, and is a wiring fault after that.
+    """
+    annotations: dict[str, Any] = namespace.get("__annotations__", {})
+    names = _visible(enclosing)
+    for field, hint in annotations.items():
+        if isinstance(hint, str):
+            with contextlib.suppress(NameError, AttributeError, TypeError):
+                annotations[field] = eval(hint, enclosing.f_globals, names)  # noqa: S307 - the class's own source
+
+
+def _visible(frame: FrameType) -> Mapping[str, Any]:
+    """Return the names of the frame that a class statement stands in, and of functions around it."""
+    names: dict[str, Any] = dict(frame.f_locals)
+    while frame.f_code.co_name != "<module>" and not frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+        names = {**frame.f_locals, **names}
+    return names
+
+
+def validate(value: Any) -> None:
+    """Check a message or state as its decoder would, and against the limits.
+
+    Raises:
+        InvalidMessageError: A field is wrong; names it, never its value.
+    """
+    cls = type(value)
+    try:
+        msgspec.convert(msgspec.to_builtins(value, builtin_types=_KEPT), cls)
+        limits_of(cls).check(value)
+    except (msgspec.ValidationError, LimitError) as error:
+        raise InvalidMessageError(f"{cls.__name__}: {scrub(str(error))}") from None
+    except (TypeError, UnicodeError, RecursionError, OverflowError) as error:
+        raise InvalidMessageError(f"{cls.__name__} cannot be written: {type(error).__name__}") from None
+    _check_key(value, cls)
+
+
+def _check_key(value: Any, cls: type[Any]) -> None:
+    field = key_field_of(cls)
+    if field is not None and getattr(value, field) == "":
+        raise InvalidMessageError(f"{cls.__name__}: the key {field} is empty")
+
+
+def scrub(text: str) -> str:
+    """Take values of the message out of an error text of msgspec."""
+    return _QUOTED_VALUE.sub(r"\1", text)
+
+
+_key_fields: dict[type[Any], str | None] = {}
+
+
+def key_field_of(cls: type[Any]) -> str | None:
+    """Return the field that is the key, or None where there is not exactly one."""
+    try:
+        return _key_fields[cls]
+    except KeyError:
+        from sourceflow.messages.fields import key_fields  # noqa: PLC0415 - needs the class made
+
+        fields, _ = key_fields(cls)
+        found = _key_fields[cls] = fields[0] if len(fields) == 1 else None
+        return found

@@ -1,0 +1,174 @@
+"""What is known of a message type or a state type, worked out once."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, Literal
+
+from sourceflow.messages.fields import key_fields, key_type_of
+from sourceflow.messages.meta import options_of
+
+if TYPE_CHECKING:
+    from sourceflow.messages.key import KeyType
+
+__all__ = ("Kind", "StateInfo", "TypeInfo", "is_message", "key_of_state", "state_info", "type_info")
+
+Kind = Literal["command", "event"]
+"""Whether a message asks for something or tells of something."""
+
+KIND = "__sourceflow_kind__"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TypeInfo:
+    """What is known of a message type.
+
+    Attributes:
+        type: The class.
+        name: Its name on the wire.
+        version: The version of its fields.
+        kind: Command or event.
+        key_field: The field that is the key; None where there is not exactly one.
+        key_type: The key's type; None likewise.
+        aliases: Old wire names.
+        faults: What keeps an App from using it.
+    """
+
+    type: type[Any]
+    name: str
+    version: int
+    kind: Kind
+    key_field: str | None
+    key_type: type[KeyType] | None
+    aliases: tuple[str, ...]
+    faults: tuple[str, ...]
+
+    def key_of(self, message: Any) -> KeyType:
+        """Return a message's key.
+
+        Raises:
+            TypeError: The type has not exactly one.
+        """
+        if self.key_field is None:
+            raise TypeError(f"{self.name} has no key: {'; '.join(self.faults)}")
+        key: KeyType = getattr(message, self.key_field)
+        return key
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StateInfo:
+    """What is known of an entity or view model type.
+
+    Attributes:
+        type: The class.
+        name: The name it is stored under.
+        key_field: The field that is the key; None where there is not exactly one.
+        key_type: The key's type; None likewise.
+        indexes: Fields that it is queried by.
+        faults: What keeps an App from using it.
+    """
+
+    type: type[Any]
+    name: str
+    key_field: str | None
+    key_type: type[KeyType] | None
+    indexes: tuple[str, ...]
+    faults: tuple[str, ...]
+
+
+_types: dict[type[Any], TypeInfo] = {}
+_states: dict[type[Any], StateInfo] = {}
+
+
+def is_message(value: object) -> bool:
+    """Whether a value is a message type: not the bases themselves."""
+    return isinstance(value, type) and _kind_of(value) is not None and not _is_base(value)
+
+
+def _is_base(cls: type[Any]) -> bool:
+    return cls.__dict__.get("__sourceflow_base__", False)
+
+
+def _kind_of(cls: type[Any]) -> Kind | None:
+    return getattr(cls, KIND, None)
+
+
+def type_info(cls: type[Any]) -> TypeInfo:
+    """Return what is known of a message type.
+
+    Raises:
+        TypeError: It is none.
+    """
+    found = _types.get(cls)
+    if found is None:
+        if not is_message(cls):
+            name = getattr(cls, "__qualname__", repr(cls))
+            raise TypeError(f"{name} is no message: derive it from Command or Event")
+        found = _types[cls] = _describe(cls)
+    return found
+
+
+def _describe(cls: type[Any]) -> TypeInfo:
+    options = options_of(cls)
+    kind = _kind_of(cls)
+    assert kind is not None
+    field, key_type, faults = _key(cls)
+    return TypeInfo(
+        type=cls,
+        name=options.name or cls.__name__,
+        version=options.version,
+        kind=kind,
+        key_field=field,
+        key_type=key_type,
+        aliases=options.aliases,
+        faults=faults,
+    )
+
+
+def state_info(cls: type[Any]) -> StateInfo:
+    """Return what is known of an entity or view model type."""
+    found = _states.get(cls)
+    if found is None:
+        found = _states[cls] = _describe_state(cls)
+    return found
+
+
+def _describe_state(cls: type[Any]) -> StateInfo:
+    options = options_of(cls)
+    field, key_type, faults = _key(cls)
+    fields = set(cls.__struct_fields__)
+    unknown = [
+        f"indexes= names {index!r}, which is no field"
+        for index in options.indexes
+        if index not in fields
+    ]
+    return StateInfo(
+        type=cls,
+        name=options.name or cls.__name__,
+        key_field=field,
+        key_type=key_type,
+        indexes=options.indexes,
+        faults=(*faults, *unknown),
+    )
+
+
+def _key(cls: type[Any]) -> tuple[str | None, type[KeyType] | None, tuple[str, ...]]:
+    fields, unresolved = key_fields(cls)
+    if unresolved is not None:
+        return None, None, (f"the hint {unresolved!r} of a field does not resolve",)
+    if not fields:
+        return None, None, ("it has no key: mark one field as Key[str], Key[int] or Key[UUID]",)
+    if len(fields) > 1:
+        return None, None, (f"it has {len(fields)} keys ({', '.join(fields)}): mark exactly one",)
+    key_type = key_type_of(cls, fields[0])
+    if key_type is None:
+        return None, None, (f"its key {fields[0]} must be a str, an int or a UUID",)
+    return fields[0], key_type, ()
+
+
+def key_of_state(state: Any) -> KeyType:
+    """Return the key of an entity or a row."""
+    field = state_info(type(state)).key_field
+    assert field is not None  # the wiring check has seen to it
+    key: KeyType = getattr(state, field)
+    return key

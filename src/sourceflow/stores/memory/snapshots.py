@@ -1,0 +1,99 @@
+"""State and messages kept so that no handler can change what is stored."""
+
+from __future__ import annotations
+
+import typing
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from uuid import UUID
+
+import msgspec
+
+if TYPE_CHECKING:
+    from sourceflow.messages import Codec, Envelope
+
+__all__ = ("Snapshots",)
+
+ValueT = TypeVar("ValueT")
+
+_IMMUTABLE: Final = (
+    NoneType, bool, int, float, str, bytes, Decimal, UUID, datetime, date, time, timedelta,
+)  # fmt: skip
+
+
+class _Written(NamedTuple):
+    type: type[Any]
+    data: bytes
+
+
+class Snapshots:
+    """Copies on the way in and out, where a copy is needed.
+
+    A frozen type whose fields are all immutable is kept as it is. Any other (a list in it is
+    enough) is kept written, as a database would keep it, so what a handler changes in its copy
+    reaches nobody else.
+    """
+
+    __slots__ = ("_codec", "_immutable")
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._immutable: dict[type[Any], bool] = {}
+
+    def keep(self, value: Any) -> Any:
+        """Return what to store of a value."""
+        if self._is_immutable(type(value)):
+            return value
+        return _Written(type(value), self._codec.encode_state(value))
+
+    def give(self, kept: Any) -> Any:
+        """Return the value of what is stored."""
+        if type(kept) is _Written:
+            return self._codec.decode_state(kept.type, kept.data)
+        return kept
+
+    def copy_envelope(self, envelope: Envelope[Any]) -> Envelope[Any]:
+        """Return an envelope whose message is shared with nobody who could change it."""
+        info = envelope.info
+        if self._is_immutable(info.type):
+            return envelope
+        data = self._codec.encode_data(envelope.message)
+        message = self._codec.decode_data(info.name, info.version, data)
+        return msgspec.structs.replace(envelope, message=message)
+
+    def _is_immutable(self, value_type: type[Any]) -> bool:
+        known = self._immutable.get(value_type)
+        if known is None:
+            known = self._immutable[value_type] = _immutable(value_type, frozenset())
+        return known
+
+
+def _immutable(hint: Any, above: frozenset[Any]) -> bool:
+    """Whether values of a hint can be shared: only frozen structs, scalars and tuples of them."""
+    if hint in above:
+        return True  # a recursive type is as immutable as its other fields
+    if isinstance(hint, type) and (issubclass(hint, Enum) or hint in _IMMUTABLE):
+        return True
+    origin = typing.get_origin(hint)
+    if origin is typing.Annotated:
+        return _immutable(typing.get_args(hint)[0], above)
+    if origin in {tuple, frozenset, typing.Union, UnionType}:
+        arguments = [each for each in typing.get_args(hint) if each is not Ellipsis]
+        return all(_immutable(each, above) for each in arguments)
+    if origin is typing.Literal:
+        return True
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct) and hint.__struct_config__.frozen:
+        hints = typing.get_type_hints(hint, include_extras=True) if _resolves(hint) else {"": list}
+        return all(_immutable(each, above | {hint}) for each in hints.values())
+    return False
+
+
+def _resolves(struct: type[msgspec.Struct]) -> bool:
+    try:
+        typing.get_type_hints(struct)
+    except NameError:
+        return False
+    return True

@@ -1,0 +1,151 @@
+"""Stores in memory: for tests, for demonstrations, and for work that may start over."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from sourceflow.errors import NotRunningError
+from sourceflow.stores.memory.command_log import MemoryCommandLog
+from sourceflow.stores.memory.dead_letters import MemoryDeadLetters
+from sourceflow.stores.memory.event_log import MemoryEventLog
+from sourceflow.stores.memory.inbox import MemoryInbox
+from sourceflow.stores.memory.outbox import MemoryOutbox
+from sourceflow.stores.memory.snapshots import Snapshots
+from sourceflow.stores.memory.state import State
+from sourceflow.stores.memory.unit_of_work import MemoryUnitOfWork
+from sourceflow.stores.memory.view_models import query_rows
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from typing import Any
+
+    from sourceflow.bus.changes import Claim, Stream
+    from sourceflow.bus.ports import StoresContext
+    from sourceflow.messages import KeyType
+
+__all__ = ("MemoryStores",)
+
+StateT = TypeVar("StateT")
+
+
+class MemoryStores:
+    """Keeps everything in this process; it is gone with it.
+
+    The promise is "at least once, duplicates filtered within the process". One object may be
+    given to several Apps one after the other: what it holds stays.
+    """
+
+    durable = False
+
+    def __init__(self) -> None:
+        self._state = State()
+        self._dead_letters = MemoryDeadLetters()
+        self._opened: _Opened | None = None
+
+    async def open(self, context: StoresContext) -> None:
+        """Make ready."""
+        self._opened = _Opened(self._state, context)
+
+    async def aclose(self) -> None:
+        """Nothing is held open; what is kept stays readable."""
+
+    @property
+    def _open(self) -> _Opened:
+        if self._opened is None:
+            raise NotRunningError("the stores are not open yet: start the App first")
+        return self._opened
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[MemoryUnitOfWork]:
+        """Begin a unit of work."""
+        opened = self._open
+        yield MemoryUnitOfWork(self._state, opened.snapshots, opened.inbox)
+
+    async def load(self, stream: Stream, entity_type: type[StateT]) -> StateT | None:  # noqa: ARG002 - the port's
+        """Return an entity, or None."""
+        found = self._state.streams.get(stream)
+        return None if found is None else self._open.snapshots.give(found.entity)
+
+    async def find(self, row_type: type[StateT], key: KeyType) -> StateT | None:
+        """Return a row, or None."""
+        _, kept = self._state.rows.get(row_type, {}).get(key, (0, None))
+        return None if kept is None else self._open.snapshots.give(kept)
+
+    async def query(
+        self,
+        row_type: type[StateT],
+        *,
+        where: Mapping[str, object],
+        order_by: str | None,
+        limit: int | None,
+        after: StateT | None,
+    ) -> list[StateT]:
+        """Return rows; see ``query_rows``."""
+        give = self._open.snapshots.give
+        kept = self._state.rows.get(row_type, {}).values()
+        rows = [give(value) for _, value in kept if value is not None]
+        return query_rows(
+            row_type, rows, where=where, order_by=order_by, limit=limit, after=after
+        )
+
+    async def swap(
+        self,
+        row_type: type[StateT],
+        rows: Mapping[KeyType, StateT],
+        *,
+        position: int,
+        claims: Sequence[Claim],
+    ) -> bool:
+        """Put a rebuilt view model in the place of the old one."""
+        if len(self._state.events) != position:
+            return False
+        keep = self._open.snapshots.keep
+        kept = {key: keep(row) for key, row in rows.items()}
+        old = self._state.rows.get(row_type, {})
+        self._state.rows[row_type] = {
+            key: (old.get(key, (0, None))[0] + 1, kept.get(key)) for key in {*old, *kept}
+        }
+        self._open.inbox.put(claims)
+        return True
+
+    @property
+    def outbox(self) -> MemoryOutbox:
+        """Messages on their way out."""
+        return self._open.outbox
+
+    @property
+    def inbox(self) -> MemoryInbox:
+        """What has been handled."""
+        return self._open.inbox
+
+    @property
+    def commands(self) -> MemoryCommandLog:
+        """The command log."""
+        return self._open.commands
+
+    @property
+    def events(self) -> MemoryEventLog:
+        """The event log."""
+        return self._open.events
+
+    @property
+    def dead_letters(self) -> MemoryDeadLetters:
+        """Messages that were given up."""
+        return self._dead_letters
+
+    def __repr__(self) -> str:
+        return "MemoryStores()"
+
+
+class _Opened:
+    """What needs the codec and the clock."""
+
+    __slots__ = ("commands", "events", "inbox", "outbox", "snapshots")
+
+    def __init__(self, state: State, context: StoresContext) -> None:
+        self.snapshots = Snapshots(context.codec)
+        self.inbox = MemoryInbox(state, context.clock)
+        self.outbox = MemoryOutbox(state)
+        self.commands = MemoryCommandLog(state, self.snapshots)
+        self.events = MemoryEventLog(state, self.snapshots)

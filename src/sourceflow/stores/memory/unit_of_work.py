@@ -1,0 +1,131 @@
+"""One transaction in memory: everything is checked, then everything is changed, without a pause."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sourceflow.bus.changes import UNCHANGED
+from sourceflow.bus.ports import Head, Row
+from sourceflow.domain.handlers import DELETE
+from sourceflow.errors import ConflictError, DuplicateError
+from sourceflow.stores.memory.state import StreamState
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sourceflow.bus.changes import Changes, Claim, OutboxRow, RowChange, Stream, StreamChange
+    from sourceflow.messages import KeyType
+    from sourceflow.stores.memory.inbox import MemoryInbox
+    from sourceflow.stores.memory.snapshots import Snapshots
+    from sourceflow.stores.memory.state import State
+
+__all__ = ("MemoryUnitOfWork",)
+
+RowT = TypeVar("RowT")
+
+
+class MemoryUnitOfWork:
+    """See ``sourceflow.bus.ports.UnitOfWork``.
+
+    Invariant: ``commit`` never awaits, so nobody sees half of it and cancellation cannot cut it;
+    it raises before it changes anything.
+    """
+
+    __slots__ = ("_inbox", "_snapshots", "_state")
+
+    def __init__(self, state: State, snapshots: Snapshots, inbox: MemoryInbox) -> None:
+        self._state = state
+        self._snapshots = snapshots
+        self._inbox = inbox
+
+    async def head(
+        self, stream: Stream, entity_type: type[Any], claim: Claim | None  # noqa: ARG002 - the port's
+    ) -> Head:
+        """Return the head of a stream and whether a claim is taken."""
+        claimed = claim is not None and bool(self._inbox.taken((claim,)))
+        found = self._state.streams.get(stream)
+        if found is None:
+            return Head(0, None, claimed)
+        return Head(found.number, self._snapshots.give(found.entity), claimed)
+
+    async def claimed(self, claims: Sequence[Claim]) -> Collection[Claim]:
+        """Return those of the claims that are taken."""
+        return self._inbox.taken(claims)
+
+    async def row(self, row_type: type[RowT], key: KeyType) -> Row[RowT]:
+        """Return a row of a view model."""
+        version, kept = self._state.rows.get(row_type, {}).get(key, (0, None))
+        return Row(version, self._snapshots.give(kept))
+
+    async def commit(self, changes: Changes) -> Sequence[OutboxRow]:
+        """Write everything, or nothing."""
+        self._check(changes)
+        prepared = _Prepared(changes, self._snapshots)
+        self._inbox.put(changes.claims)
+        if changes.stream is not None:
+            self._step(changes.stream, prepared)
+        for change, kept in prepared.rows:
+            self._put_row(change, kept)
+        for event, stream in prepared.events:
+            if (event.source, event.id) not in self._state.event_ids:
+                self._state.event_ids.add((event.source, event.id))
+                self._state.events.append((event, stream))
+        for row in changes.outbox:
+            self._state.outbox[row.id] = row
+        return changes.outbox
+
+    def _check(self, changes: Changes) -> None:
+        taken = self._inbox.taken(changes.claims)
+        if taken:
+            raise DuplicateError(f"{len(taken)} claim(s) are taken: {next(iter(taken))}")
+        step = changes.stream
+        if step is not None:
+            number = self._state.streams.get(step.stream, _EMPTY).number
+            if number != step.expected:
+                raise ConflictError(
+                    f"{step.stream.entity} {step.stream.key!r} is at {number}, not {step.expected}"
+                )
+        for change in changes.rows:
+            version, _ = self._state.rows.get(change.row_type, {}).get(change.key, (0, None))
+            if version != change.expected:
+                raise ConflictError(
+                    f"{change.row_type.__name__} {change.key!r} is in version {version}, "
+                    f"not {change.expected}"
+                )
+
+    def _step(self, step: StreamChange, prepared: _Prepared) -> None:
+        found = self._state.streams.setdefault(step.stream, StreamState())
+        if prepared.command is not None:
+            found.commands.append(prepared.command)
+            found.number += 1
+        if step.entity is not UNCHANGED:
+            found.entity = prepared.entity
+
+    def _put_row(self, change: RowChange, kept: Any | None) -> None:
+        rows = self._state.rows.setdefault(change.row_type, {})
+        # A removed row keeps its version, so that who saw it before still loses the race.
+        rows[change.key] = (change.expected + 1, kept)
+
+
+class _Prepared:
+    """Everything that could fail, done before anything is changed."""
+
+    __slots__ = ("command", "entity", "events", "rows")
+
+    def __init__(self, changes: Changes, snapshots: Snapshots) -> None:
+        step = changes.stream
+        self.entity = None
+        self.command = None
+        if step is not None:
+            if step.entity is not UNCHANGED and step.entity is not DELETE:
+                self.entity = snapshots.keep(step.entity)
+            if step.command is not None:
+                self.command = snapshots.copy_envelope(step.command)
+        self.rows = [
+            (change, None if change.row is DELETE else snapshots.keep(change.row))
+            for change in changes.rows
+        ]
+        self.events = [(snapshots.copy_envelope(event), stream) for event, stream in changes.events]
+
+
+_EMPTY = StreamState()

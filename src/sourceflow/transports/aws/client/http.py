@@ -1,0 +1,158 @@
+"""The one thing the client asks of HTTP: post bytes, get bytes."""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol, Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from sourceflow.errors import AwsConfigurationError, AwsTransientError, MissingExtraError
+
+try:
+    import aiohttp
+except ModuleNotFoundError as error:
+    if error.name != "aiohttp":
+        raise
+    raise MissingExtraError("aws", "aiohttp") from error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+__all__ = ("AiohttpClient", "HttpClient")
+
+#: Seconds to wait for a connection to open; AWS answers a handshake at once or not at all.
+CONNECT_TIMEOUT = 5.0
+#: aiohttp warns about larger bodies unless they come as a stream.
+_LARGE_BODY = 2**20
+
+
+class HttpClient(Protocol):
+    """Sends a request and waits for the whole answer.
+
+    A protocol so small that an emulator in the same process, or a faster HTTP/1.1, can stand in for aiohttp.
+    """
+
+    async def post(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout: float,  # noqa: ASYNC109 - every implementation can bound a request better than a cancellation from outside
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Post a body and return the status, headers and body of the answer, whatever the status.
+
+        Args:
+            url: Where to.
+            headers: Sent as they are.
+            body: What is sent.
+            timeout: Seconds until it gives up, waiting for a connection included.
+
+        Raises:
+            AwsTransientError: No whole answer came; the request may have taken effect.
+            AwsConfigurationError: The other side's certificate is not trusted.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...
+
+
+class AiohttpClient:
+    """``HttpClient`` over aiohttp, with a pool of connections of its own.
+
+    Long polls hold a connection each: give receiving a client of its own, so that it never starves sending.
+    Proxies come from the environment, read once for each host (``HTTPS_PROXY``, ``NO_PROXY``).
+
+    Args:
+        connections: The most connections that are open at a time.
+    """
+
+    __slots__ = ("_connections", "_proxies", "_session")
+
+    def __init__(self, *, connections: int = 100) -> None:
+        if connections <= 0:
+            raise ValueError(f"connections must be positive, not {connections}")
+        self._connections = connections
+        self._proxies: dict[str, str | None] = {}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def post(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout: float,  # noqa: ASYNC109 - every implementation can bound a request better than a cancellation from outside
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Post a body; see ``HttpClient.post``."""
+        session = self._session or self._open()
+        try:
+            async with session.post(
+                url,
+                headers=headers,
+                data=body if len(body) <= _LARGE_BODY else io.BytesIO(body),
+                timeout=_timeouts(timeout),
+                proxy=self._proxy(url),
+                allow_redirects=False,
+            ) as answer:
+                return answer.status, answer.headers, await answer.read()
+        except TimeoutError as error:
+            raise AwsTransientError(f"no answer within {timeout:g} s", code="Timeout") from error
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise AwsConfigurationError(str(error), code="UntrustedCertificate") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise AwsTransientError(
+                str(error) or type(error).__name__, code="ConnectionFailed"
+            ) from error
+
+    async def aclose(self) -> None:
+        """Close the connections; a later ``post`` opens new ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            # Only what is signed, and who asks: AWS needs no more, and each header costs time.
+            skip_auto_headers=("Accept", "Accept-Encoding"),
+            headers={"User-Agent": "sourceflow"},
+        )
+        return self._session
+
+    def _proxy(self, url: str) -> str | None:
+        # aiohttp's trust_env would read the environment and ~/.netrc anew for each request, and might
+        # replace the signature by a password from there.
+        try:
+            return self._proxies[url]
+        except KeyError:
+            proxy = self._proxies[url] = _proxy_of(url)
+            return proxy
+
+
+def _proxy_of(url: str) -> str | None:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    return None if proxy is None or proxy_bypass(host) else proxy
+
+
+@lru_cache(maxsize=64)
+def _timeouts(seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, CONNECT_TIMEOUT))

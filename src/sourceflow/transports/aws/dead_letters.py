@@ -1,0 +1,164 @@
+"""Messages that are given up: sent to the dead letter queue as they came, with a note."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from sourceflow.bus.dead_letter import DeadLetter
+from sourceflow.transports.aws.client import SendEntry
+from sourceflow.transports.aws.wire import (
+    DEAD_LETTER_ATTRIBUTE,
+    MAX_ATTRIBUTES,
+    TYPE_ATTRIBUTE,
+    envelope_id,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sourceflow.bus.observer import Observer
+    from sourceflow.bus.outcome import DeadLetterReason
+    from sourceflow.bus.ports import DeadLetters
+    from sourceflow.clock import Clock
+    from sourceflow.transports.aws.client import ReceivedMessage, SqsClient
+
+__all__ = ("DeadLetterSender", "note_of")
+
+log = logging.getLogger(__name__)
+
+MAX_NOTE: Final = 2048
+"""Bytes the note takes at most."""
+
+MAX_NOTED_BODY: Final = 1_000_000
+"""Bytes of body and note up to which the note is sent: with ten attributes beside them the message
+still fits 1 MiB. A larger message has its note only in the records and the log."""
+
+_NOTE_KEEPS: Final = 1024
+"""Bytes of the error's text that are kept where the note would be longer."""
+
+
+class DeadLetterSender:
+    """Sends messages of one queue to its dead letter queue, and records them.
+
+    Body and attributes stay as they are. The deduplication id is a new one, of the message and
+    this copy of it: with the old one SQS would swallow a message that comes here a second time
+    within five minutes.
+    """
+
+    def __init__(
+        self,
+        *,
+        sqs: SqsClient,
+        queue: str,
+        dead_letter_url: str,
+        is_fifo: bool,
+        records: DeadLetters,
+        observer: Observer,
+        clock: Clock,
+    ) -> None:
+        self._sqs = sqs
+        self._queue = queue
+        self._url = dead_letter_url
+        self._is_fifo = is_fifo
+        self._records = records
+        self._observer = observer
+        self._clock = clock
+
+    async def send(
+        self,
+        message: ReceivedMessage,
+        *,
+        reason: DeadLetterReason,
+        error: BaseException,
+        attempts: int,
+        subscribers: tuple[str, ...],
+    ) -> None:
+        """Give a message up.
+
+        Raises:
+            AwsError: The dead letter queue did not take it; the message must not be deleted.
+        """
+        letter = self._letter(message, reason, error, attempts, subscribers)
+        await self._post(message, letter)
+        saved = await self._records.save(letter)
+        log.error(
+            "message %s of %s is a dead letter (%s): %s",
+            letter.message_id,
+            self._queue,
+            reason,
+            letter.error,
+        )
+        self._observer.dead_lettered(saved)
+
+    def _letter(
+        self,
+        message: ReceivedMessage,
+        reason: DeadLetterReason,
+        error: BaseException,
+        attempts: int,
+        subscribers: tuple[str, ...],
+    ) -> DeadLetter:
+        body = message.body.encode()
+        hint = message.attributes.get(TYPE_ATTRIBUTE)
+        return DeadLetter(
+            source=self._queue,
+            message_id=envelope_id(body) or message.message_id,
+            type_name="" if hint is None else hint.string_value or "",
+            reason=reason,
+            error=f"{type(error).__name__}: {error}",
+            subscribers=subscribers,
+            body=body,
+            attributes=_text_attributes(message),
+            time=self._clock.now(),
+            attempts=attempts,
+        )
+
+    async def _post(self, message: ReceivedMessage, letter: DeadLetter) -> None:
+        attributes: dict[str, Any] = dict(message.attributes)
+        attributes.pop(DEAD_LETTER_ATTRIBUTE, None)
+        note = note_of(letter, message)
+        if len(attributes) < MAX_ATTRIBUTES and len(letter.body) + len(note) < MAX_NOTED_BODY:
+            attributes[DEAD_LETTER_ATTRIBUTE] = note
+        copy = f"{letter.message_id}.{message.message_id}"
+        entry = SendEntry(
+            id="0",
+            body=message.body,
+            attributes=attributes,
+            group_id=message.system.message_group_id or None,
+            deduplication_id=copy[-128:] if self._is_fifo else None,
+        )
+        result = await self._sqs.send_message_batch(self._url, [entry])
+        for failure in result.failed:
+            raise failure.to_error("SendMessageBatch")
+
+
+def note_of(letter: DeadLetter, message: ReceivedMessage) -> str:
+    """Return the note that a dead letter carries: JSON of at most 2 KB."""
+    note: dict[str, Any] = {
+        "reason": letter.reason,
+        "error": letter.error,
+        "subscribers": letter.subscribers,
+        "source": letter.source,
+        "attempts": letter.attempts,
+        "received": message.system.approximate_receive_count,
+        "time": letter.time,
+    }
+    written = msgspec.json.encode(note)
+    if len(written) > MAX_NOTE:
+        note["error"] = letter.error.encode()[:_NOTE_KEEPS].decode(errors="ignore") + " …"
+        note["subscribers"] = letter.subscribers[:5]
+        written = msgspec.json.encode(note)
+    return written.decode()
+
+
+def _text_attributes(message: ReceivedMessage) -> Mapping[str, str]:
+    return {
+        name: value.string_value
+        for name, value in message.attributes.items()
+        if value.string_value is not None
+    }
+
+

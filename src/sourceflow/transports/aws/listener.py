@@ -1,0 +1,346 @@
+"""Takes messages from one queue and sees each through to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from sourceflow.bus.outcome import Paused, Rejected, RetryLater
+from sourceflow.bus.ports import Delivery
+from sourceflow.errors import AwsConfigurationError, AwsError
+from sourceflow.resilience.backoff import Backoff
+from sourceflow.transports.aws.attempts import Attempts
+from sourceflow.transports.aws.batcher import MAX_ENTRIES
+from sourceflow.transports.aws.wire import read_arrived
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Sequence
+
+    from sourceflow.bus.outcome import Outcome
+    from sourceflow.clock import Clock
+    from sourceflow.messages import Kind
+    from sourceflow.transports.aws.acknowledger import Acknowledger
+    from sourceflow.transports.aws.attempts import Tally
+    from sourceflow.transports.aws.client import ReceivedMessage, SqsClient
+    from sourceflow.transports.aws.dead_letters import DeadLetterSender
+    from sourceflow.transports.aws.leases import Lease, Leases
+
+__all__ = ("Listener", "ListenerOptions")
+
+log = logging.getLogger(__name__)
+
+ASKED_ATTEMPTS: Final = 100
+"""How often a handler may ask for a later try of one message."""
+
+LONGEST_HOLD: Final = timedelta(seconds=60)
+"""A message that waits longer for its next try is handed back for that time."""
+
+_FAILED: Final = Backoff(base=timedelta(seconds=1), cap=timedelta(seconds=60))
+_PAUSED: Final = Backoff(base=timedelta(seconds=1), cap=timedelta(seconds=30))
+_UNREACHABLE: Final = Backoff(base=timedelta(milliseconds=200), cap=timedelta(seconds=20))
+_MISCONFIGURED: Final = Backoff(base=timedelta(seconds=10), cap=timedelta(seconds=60))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerOptions:
+    """How one queue is listened to.
+
+    Attributes:
+        name: The queue's name, for people.
+        url: Its URL.
+        kind: What it takes.
+        is_fifo: Whether it keeps the order of groups.
+        wait_time: How long a receive waits for a first message.
+        visibility: How long a message is hidden before its lease is renewed.
+        max_attempts: How often the handling of a message may fail.
+        prefetch: Messages held at most, running or not.
+        topics: ARNs of the topics whose notifications are believed.
+    """
+
+    name: str
+    url: str
+    kind: Kind
+    is_fifo: bool
+    wait_time: timedelta
+    visibility: timedelta
+    max_attempts: int
+    prefetch: int
+    topics: Collection[str] = ()
+
+
+class Listener:
+    """Polls one queue and handles what comes.
+
+    Invariants:
+
+    - A message is deleted only after ``receive`` has said that its effects are safe, or after the
+      dead letter queue has confirmed it; never when its lease was lost.
+    - Of a FIFO group one message is handled at a time. The next one starts when the delete of
+      the one before is confirmed. While the head waits for another try its followers wait with
+      it, all of them leased; when the head is handed back, so are they, for the same time.
+    - Handlers run only inside ``slots``, which all queues share.
+    """
+
+    def __init__(
+        self,
+        options: ListenerOptions,
+        *,
+        sqs: SqsClient,
+        receive: Callable[[Delivery], Awaitable[Outcome]],
+        slots: Sequence[asyncio.Semaphore],
+        leases: Leases,
+        acknowledger: Acknowledger,
+        dead_letters: DeadLetterSender,
+        clock: Clock,
+    ) -> None:
+        self._options = options
+        self._sqs = sqs
+        self._receive = receive
+        self._slots = slots
+        self._leases = leases
+        self._acknowledger = acknowledger
+        self._dead_letters = dead_letters
+        self._clock = clock
+        self._attempts = Attempts()
+        self._groups: dict[str, deque[Lease]] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._room = asyncio.Event()
+        self._room.set()
+        self._open = asyncio.Event()
+        self._open.set()
+        self._stopped = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    @property
+    def name(self) -> str:
+        """The queue's name."""
+        return self._options.name
+
+    async def run(self) -> None:
+        """Poll and handle until cancelled; ``stop`` first ends the polling."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            tasks.create_task(self._leases.run(), name=f"sourceflow leases {self.name}")
+            await self._poll()
+            await asyncio.Event().wait()
+
+    async def _poll(self) -> None:
+        failures = 0
+        while not self._stopped.is_set():
+            await self._room.wait()
+            await self._open.wait()
+            try:
+                messages = await self._sqs.receive_message(
+                    self._options.url,
+                    max_messages=min(MAX_ENTRIES, self._options.prefetch - len(self._leases)),
+                    wait_time=self._options.wait_time,
+                    visibility_timeout=self._options.visibility,
+                )
+            except AwsError as error:
+                await self._unreachable(error, failures)
+                failures += 1
+            else:
+                failures = 0
+                self._take(messages)
+
+    async def _unreachable(self, error: AwsError, failures: int) -> None:
+        backoff = _MISCONFIGURED if isinstance(error, AwsConfigurationError) else _UNREACHABLE
+        delay = backoff.delay(failures)
+        log.warning(
+            "%s cannot be received from, next try in %.1f s: %s",
+            self.name,
+            delay.total_seconds(),
+            error,
+        )
+        await self._wait(delay)
+
+    def _take(self, messages: Sequence[ReceivedMessage]) -> None:
+        for message in messages:
+            lease = self._leases.take(message)
+            group = message.system.message_group_id if self._options.is_fifo else ""
+            if not group:
+                self._start(self._run_one(lease))
+            elif group in self._groups:
+                self._groups[group].append(lease)
+            else:
+                self._groups[group] = deque((lease,))
+                self._start(self._run_group(group))
+        self._count()
+
+    def _start(self, work: Awaitable[None]) -> None:
+        assert self._tasks is not None
+        self._tasks.create_task(work, name=f"sourceflow {self.name}")  # type: ignore[arg-type] - a coroutine
+
+    def _count(self) -> None:
+        """Let the poller go on while there is room, and ``stop`` when nothing is held."""
+        held = len(self._leases)
+        if held < self._options.prefetch:
+            self._room.set()
+        else:
+            self._room.clear()
+        if held:
+            self._empty.clear()
+        else:
+            self._empty.set()
+
+    async def _run_one(self, lease: Lease) -> None:
+        try:
+            back = await self._see_through(lease)
+            if back is not None:
+                await self._leases.hand_back([lease], back)
+        finally:
+            self._leases.drop(lease)
+            self._count()
+
+    async def _run_group(self, group: str) -> None:
+        waiting = self._groups[group]
+        try:
+            while waiting:
+                back = await self._see_through(waiting[0])
+                if back is not None:
+                    await self._leases.hand_back(list(waiting), back)
+                    return
+                self._leases.drop(waiting.popleft())
+                self._count()
+        finally:
+            del self._groups[group]
+            for lease in waiting:
+                self._leases.drop(lease)
+            self._count()
+
+    async def _see_through(self, lease: Lease) -> timedelta | None:
+        """Handle a message until it is settled.
+
+        Returns:
+            None when it is settled or lost; otherwise when it shall come again.
+        """
+        message_id = lease.message.message_id
+        tally = self._attempts.of(message_id)
+        pauses = 0
+        while not lease.lost:
+            if self._stopped.is_set():
+                return timedelta(0)
+            outcome = await self._handle(lease, tally)
+            if outcome is None:
+                return None
+            if isinstance(outcome, Paused):
+                await self._pause(outcome, pauses)
+                pauses += 1
+                continue
+            delay = await self._settle(lease, outcome, tally)
+            if delay is None:
+                self._attempts.forget(message_id)
+                return None
+            if delay > LONGEST_HOLD:
+                self._attempts.keep(message_id, tally)
+                return delay
+            await self._wait(delay)
+        return None
+
+    async def _wait(self, delay: timedelta) -> None:
+        """Wait for a delay, or until the listener stops."""
+        sleeping = asyncio.ensure_future(self._clock.sleep(delay.total_seconds()))
+        stopping = asyncio.ensure_future(self._stopped.wait())
+        try:
+            await asyncio.wait((sleeping, stopping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            stopping.cancel()
+
+    async def _handle(self, lease: Lease, tally: Tally) -> Outcome | None:
+        """Run the handler inside the slots; None when the lease was lost meanwhile."""
+        arrived = read_arrived(lease.message, self._options.topics)
+        delivery = Delivery(
+            body=arrived.body,
+            type_hint=arrived.type_hint,
+            kind=self._options.kind,
+            origin=self.name,
+            attempt=tally.handled + 1,
+            subscribers=arrived.subscribers,
+        )
+        task = asyncio.current_task()
+        assert task is not None
+        async with AsyncExitStack() as stack:
+            for slot in self._slots:
+                await stack.enter_async_context(slot)
+            lease.handling = task
+            try:
+                return await self._receive(delivery)
+            except asyncio.CancelledError:
+                if not lease.lost:
+                    raise
+                task.uncancel()  # only this handling was meant
+                return None
+            finally:
+                lease.handling = None
+
+    async def _pause(self, outcome: Paused, pauses: int) -> None:
+        """Receive nothing while a dependency is away; the message at hand is the probe.
+
+        It stays leased and its tries are not counted: it is no fault of the message.
+        """
+        delay = _PAUSED.delay(pauses)
+        log.warning(
+            "%s is paused for %.1f s, a dependency does not answer: %s",
+            self.name,
+            delay.total_seconds(),
+            outcome.error,
+        )
+        self._open.clear()
+        try:
+            await self._wait(delay)
+        finally:
+            self._open.set()
+
+    async def _settle(self, lease: Lease, outcome: Outcome, tally: Tally) -> timedelta | None:
+        """Acknowledge a message or give it up; otherwise return when to try again."""
+        match outcome:
+            case RetryLater(asked=asked):
+                if asked:
+                    tally.asked += 1
+                else:
+                    tally.failed += 1
+                if tally.failed < self._options.max_attempts and tally.asked < ASKED_ATTEMPTS:
+                    return outcome.delay or _FAILED.delay(tally.failed - 1)
+                return await self._give_up(lease, outcome, tally)
+            case Rejected():
+                tally.failed += 1
+                return await self._give_up(lease, outcome, tally)
+            case _:
+                await self._acknowledger.acknowledge(lease)
+                return None
+
+    async def _give_up(
+        self, lease: Lease, outcome: RetryLater | Rejected, tally: Tally
+    ) -> timedelta | None:
+        try:
+            await self._dead_letters.send(
+                lease.message,
+                reason=outcome.reason,
+                error=outcome.error,
+                attempts=tally.handled,
+                subscribers=outcome.subscribers,
+            )
+        except AwsError as error:
+            log.warning("the dead letter queue of %s does not take a message: %s", self.name, error)
+            return _MISCONFIGURED.delay(0)
+        await self._acknowledger.acknowledge(lease)
+        return None
+
+    def stop(self) -> None:
+        """Receive nothing more; start no handler; let those that run end."""
+        self._stopped.set()
+
+    async def finished(self) -> None:
+        """Wait until no message is held."""
+        await self._empty.wait()
+
+    async def hand_back(self) -> None:
+        """Show every message that is still held to others at once."""
+        await self._leases.hand_back(self._leases.held())

@@ -1,0 +1,184 @@
+"""Sends messages to queues and topics, in batches, and tells each sender what became of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sourceflow.errors import (
+    AwsError,
+    AwsThrottledError,
+    AwsTransientError,
+    MessageTooLargeError,
+)
+from sourceflow.transports.aws.batcher import Batcher
+from sourceflow.transports.aws.client import PublishEntry, SendEntry
+from sourceflow.transports.aws.wire import group_of, message_size, wire_attributes
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from sourceflow.bus.changes import Destination
+    from sourceflow.bus.ports import Outgoing
+    from sourceflow.clock import Clock
+    from sourceflow.resilience.backoff import Backoff
+    from sourceflow.transports.aws.client import BatchResult, SnsClient, SqsClient
+
+__all__ = ("Sender", "Target")
+
+ENTRY_TRIES: Final = 3
+"""How often an entry is sent that AWS refuses for a passing reason, while it takes the others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A queue or a topic as it is addressed.
+
+    Attributes:
+        name: For people.
+        address: Queue URL or topic ARN.
+        is_topic: Which of the two.
+        is_fifo: Whether it keeps order.
+        max_bytes: What one message, and one batch, takes at most.
+    """
+
+    name: str
+    address: str
+    is_topic: bool
+    is_fifo: bool
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    body: str
+    attributes: Mapping[str, str]
+    group: str | None
+    deduplication_id: str | None
+
+
+class Sender:
+    """One batcher for each destination.
+
+    Args:
+        sqs: Sends to queues.
+        sns: Publishes to topics.
+        targets: Every destination there is a route to.
+        tasks: Runs the batches under way.
+        clock: Waits between tries of one entry.
+        backoff: How long.
+    """
+
+    def __init__(
+        self,
+        *,
+        sqs: SqsClient,
+        sns: SnsClient,
+        targets: Mapping[Destination, Target],
+        tasks: asyncio.TaskGroup,
+        clock: Clock,
+        backoff: Backoff,
+    ) -> None:
+        self._sqs = sqs
+        self._sns = sns
+        self._targets = targets
+        self._clock = clock
+        self._backoff = backoff
+        self._batchers = {
+            destination: Batcher(self._post_to(target), tasks, max_bytes=target.max_bytes)
+            for destination, target in targets.items()
+        }
+
+    def admit(self, outgoing: Outgoing) -> None:
+        """Check that a message can fit.
+
+        Raises:
+            MessageTooLargeError: It never can.
+        """
+        target = self._targets[outgoing.destination]
+        size = message_size(outgoing.body, wire_attributes(outgoing))
+        if size > target.max_bytes:
+            raise MessageTooLargeError(size=size, limit=target.max_bytes, destination=target.name)
+
+    async def send(self, outgoing: Sequence[Outgoing]) -> list[Exception | None]:
+        """Send messages; return for each None when it is confirmed, or why it was not sent."""
+        futures: list[asyncio.Future[Exception | None]] = []
+        for each in outgoing:
+            target = self._targets[each.destination]
+            attributes = wire_attributes(each)
+            item = _item(each, target, attributes)
+            future = await self._batchers[each.destination].put(
+                item,
+                size=message_size(each.body, attributes),
+                group=item.group if target.is_fifo else None,
+            )
+            futures.append(future)
+        return [await future for future in futures]
+
+    def _post_to(
+        self, target: Target
+    ) -> Callable[[Sequence[_Item]], Awaitable[Sequence[Exception | None]]]:
+        async def post(items: Sequence[_Item]) -> Sequence[Exception | None]:
+            return await self._post(target, items)
+
+        return post
+
+    async def _post(self, target: Target, items: Sequence[_Item]) -> Sequence[Exception | None]:
+        """Send a batch; entries refused for a passing reason are sent again alone.
+
+        An entry keeps its deduplication id over all tries, so a FIFO destination takes it once
+        also when an answer got lost.
+        """
+        results: dict[int, Exception | None] = dict.fromkeys(range(len(items)))
+        open_entries = list(results)
+        for attempt in range(ENTRY_TRIES):
+            try:
+                result = await self._call(target, {str(at): items[at] for at in open_entries})
+            except AwsError as error:
+                results.update(dict.fromkeys(open_entries, error))
+                break
+            failed = {
+                int(failure.id): failure.to_error(_operation(target)) for failure in result.failed
+            }
+            results.update({at: failed.get(at) for at in open_entries})
+            open_entries = [at for at, error in failed.items() if _is_passing(error)]
+            if not open_entries:
+                break
+            await self._clock.sleep(self._backoff.delay(attempt).total_seconds())
+        return list(results.values())
+
+    async def _call(self, target: Target, items: Mapping[str, _Item]) -> BatchResult:
+        entry: Any = PublishEntry if target.is_topic else SendEntry
+        entries = [
+            entry(
+                id=entry_id,
+                body=item.body,
+                attributes=item.attributes,
+                group_id=item.group,
+                deduplication_id=item.deduplication_id,
+            )
+            for entry_id, item in items.items()
+        ]
+        if target.is_topic:
+            return await self._sns.publish_batch(target.address, entries)
+        return await self._sqs.send_message_batch(target.address, entries)
+
+
+def _item(outgoing: Outgoing, target: Target, attributes: Mapping[str, str]) -> _Item:
+    """Return what goes on the wire; only FIFO destinations get group and deduplication ids.
+
+    The deduplication id is never left to the content: two equal commands are two commands.
+    """
+    if not target.is_fifo:
+        return _Item(outgoing.body.decode(), attributes, None, None)
+    envelope = outgoing.envelope
+    return _Item(outgoing.body.decode(), attributes, group_of(envelope), envelope.id)
+
+
+def _operation(target: Target) -> str:
+    return "PublishBatch" if target.is_topic else "SendMessageBatch"
+
+
+def _is_passing(error: Exception) -> bool:
+    return isinstance(error, (AwsThrottledError, AwsTransientError))

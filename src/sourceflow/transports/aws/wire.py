@@ -1,0 +1,158 @@
+"""Messages as they look on SQS and SNS."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import urlsafe_b64encode
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+
+from sourceflow.messages import key_text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from sourceflow.bus.ports import Outgoing
+    from sourceflow.messages import Envelope
+    from sourceflow.transports.aws.client import AttributeValue, ReceivedMessage
+
+__all__ = (
+    "DEAD_LETTER_ATTRIBUTE",
+    "MAX_ATTRIBUTES",
+    "TYPE_ATTRIBUTE",
+    "Arrived",
+    "envelope_id",
+    "group_of",
+    "message_size",
+    "read_arrived",
+    "wire_attributes",
+)
+
+TYPE_ATTRIBUTE: Final = "type"
+"""The message attribute that names the message's type beside the body."""
+
+DEAD_LETTER_ATTRIBUTE: Final = "sourceflow-dead-letter"
+"""The message attribute that a dead letter carries beside its own."""
+
+MAX_ATTRIBUTES: Final = 10
+"""Message attributes that SQS takes (SQS developer guide, "Amazon SQS message metadata")."""
+
+_GROUP_CHARACTERS: Final = frozenset(map(chr, range(ord("!"), ord("~") + 1)))
+_MAX_GROUP: Final = 128
+
+
+def group_of(envelope: Envelope[Any]) -> str:
+    """Return the message group: one for each key.
+
+    SQS takes 1 to 128 letters, digits and punctuation characters; any other key is named by its
+    SHA-256 behind a tilde.
+    """
+    text = key_text(envelope.key)
+    if 0 < len(text) <= _MAX_GROUP and _GROUP_CHARACTERS.issuperset(text):
+        return text
+    digest = hashlib.sha256(text.encode()).digest()
+    return "~" + urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def wire_attributes(outgoing: Outgoing) -> dict[str, str]:
+    """Return the message attributes of a message."""
+    return {TYPE_ATTRIBUTE: outgoing.envelope.type_name}
+
+
+def message_size(body: bytes, attributes: Mapping[str, str]) -> int:
+    """Return the bytes that SQS counts: the body, and each attribute's name, type and value."""
+    return len(body) + sum(
+        len(name.encode()) + len("String") + len(value.encode())
+        for name, value in attributes.items()
+    )
+
+
+class Arrived(NamedTuple):
+    """A received message, unpacked.
+
+    Attributes:
+        body: The document.
+        type_hint: The ``type`` attribute, if there is one.
+        subscribers: The subscribers that a redriven dead letter is for; None for all.
+    """
+
+    body: bytes
+    type_hint: str | None
+    subscribers: tuple[str, ...] | None
+
+
+class _Identified(msgspec.Struct):
+    id: str
+
+
+def envelope_id(body: bytes) -> str | None:
+    """Return the id inside a document, or None where it can't be read."""
+    try:
+        return _IDENTIFIED.decode(body).id or None
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return None  # the transport's own id stands in
+
+
+class _NotificationAttribute(msgspec.Struct, rename="pascal"):
+    type: str
+    value: str
+
+
+class _Notification(msgspec.Struct, rename="pascal"):
+    """What SNS wraps around a message where raw delivery is off (SNS developer guide)."""
+
+    type: str
+    topic_arn: str
+    message: str
+    message_attributes: dict[str, _NotificationAttribute] = {}
+
+
+class _DeadLetterNote(msgspec.Struct):
+    subscribers: tuple[str, ...] = ()
+
+
+_IDENTIFIED: Final = msgspec.json.Decoder(_Identified)
+_NOTIFICATION: Final = msgspec.json.Decoder(_Notification)
+_NOTE: Final = msgspec.json.Decoder(_DeadLetterNote)
+
+
+def read_arrived(message: ReceivedMessage, topics: Collection[str]) -> Arrived:
+    """Unpack a received message.
+
+    Args:
+        message: As it came.
+        topics: ARNs of the topics whose notifications are believed, where raw delivery is off;
+            none on a command queue.
+    """
+    hint = _text(message.attributes.get(TYPE_ATTRIBUTE))
+    subscribers = _subscribers(message.attributes.get(DEAD_LETTER_ATTRIBUTE))
+    if hint is None and topics:
+        notification = _notification(message.body, topics)
+        if notification is not None:
+            attribute = notification.message_attributes.get(TYPE_ATTRIBUTE)
+            hint = None if attribute is None else attribute.value
+            return Arrived(notification.message.encode(), hint, subscribers)
+    return Arrived(message.body.encode(), hint, subscribers)
+
+
+def _notification(body: str, topics: Collection[str]) -> _Notification | None:
+    try:
+        found = _NOTIFICATION.decode(body)
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return None  # not an envelope of SNS: it is judged as it is
+    return found if found.type == "Notification" and found.topic_arn in topics else None
+
+
+def _text(value: AttributeValue | None) -> str | None:
+    return None if value is None else value.string_value
+
+
+def _subscribers(value: AttributeValue | None) -> tuple[str, ...] | None:
+    text = _text(value)
+    if text is None:
+        return None
+    try:
+        return _NOTE.decode(text).subscribers or None
+    except (msgspec.MsgspecError, ValueError):
+        return None  # somebody else's attribute: the message is for all

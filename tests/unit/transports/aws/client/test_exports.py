@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import sourceflow.resilience
+from sourceflow.transports.aws import client
+
+
+def test_the_client_exports_these_names():
+    assert client.__all__ == (
+        "AiohttpClient",
+        "AttributeValue",
+        "BatchFailure",
+        "BatchResult",
+        "BatchSuccess",
+        "ChainCredentials",
+        "Credentials",
+        "CredentialsProvider",
+        "DeleteEntry",
+        "Endpoint",
+        "HttpClient",
+        "PublishEntry",
+        "ReceivedMessage",
+        "RetryPolicy",
+        "RetryStats",
+        "SendEntry",
+        "SnsClient",
+        "SqsClient",
+        "StaticCredentials",
+        "SystemAttributes",
+        "VisibilityEntry",
+        "resolve_endpoint",
+    )
+    assert all(hasattr(client, name) for name in client.__all__)
+
+
+def test_resilience_exports_these_names():
+    assert sourceflow.resilience.__all__ == ("Backoff", "TokenBucket")
