@@ -122,7 +122,7 @@ class Retrier:
                 return outcome
             self._count(outcome.error)
             if isinstance(outcome.error, AwsCredentialsError):
-                if await caller.mend(request, outcome):
+                if await caller.mend(request, outcome) and self._clock.monotonic() < deadline:
                     continue
                 raise outcome.error
             failed += 1

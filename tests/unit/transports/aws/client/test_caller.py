@@ -66,6 +66,18 @@ async def test_a_renewal_that_fails_is_raised(make_sqs, http):
         ).get_queue_url("q")
 
 
+async def test_a_renewal_that_outlasts_the_deadline_ends_the_call(make_sqs, http, clock):
+    class Slow(Renewable):
+        async def refresh(self, refused):
+            clock.pass_by(60)
+            return await super().refresh(refused)
+
+    http.then_fail("ExpiredToken", status=403).then({"QueueUrl": "u"})
+    with pytest.raises(AwsCredentialsError):
+        await make_sqs(credentials=Slow(NEW)).get_queue_url("q")
+    assert len(http.sent) == 1
+
+
 async def test_without_credentials_nothing_is_posted_and_nothing_renewed(make_sqs, http):
     class Missing(Renewable):
         async def get(self):

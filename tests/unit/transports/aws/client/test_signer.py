@@ -6,7 +6,7 @@ import botocore.auth
 import botocore.awsrequest
 import botocore.credentials
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sourceflow.transports.aws.client.credentials import Credentials
@@ -23,7 +23,10 @@ _names = st.from_regex(r"x-[a-z0-9-]{0,12}", fullmatch=True).filter(
 _values = st.text(
     st.characters(codec="ascii", categories=["L", "N", "P", "S", "Zs"]), min_size=1
 ).filter(str.strip)
-_paths = st.text("abzAZ09-._~/%+ @:,=é", max_size=30).map(lambda text: f"/{text}")
+_segments = st.one_of(
+    st.sampled_from(["", ".", "..", "%2F", "a b", "é"]), st.text("abzAZ09-._~%+ @:,=", max_size=8)
+)
+_paths = st.lists(_segments, min_size=1, max_size=6).map(lambda segments: "/" + "/".join(segments))
 _hosts = st.sampled_from(
     [
         "https://sqs.eu-west-1.amazonaws.com",
@@ -46,6 +49,17 @@ def signed_by_botocore(url, headers, body, credentials, *, service, region):
     return dict(request.headers.items())
 
 
+@example(
+    host="http://[::1]:4566",
+    path="/a//./b/../c%20d/",
+    headers={},
+    body=b"{}",
+    access_key="AKID",
+    secret_key="secret",
+    token="token",
+    service="sqs",
+    region="eu-west-1",
+)
 @given(
     host=_hosts,
     path=st.one_of(st.just(""), _paths),

@@ -1,0 +1,32 @@
+"""``sourceflow local``: SQS and SNS in memory, for development."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from sourceflow.host.signals import stop_signals
+from sourceflow.testing import LocalAws
+
+__all__ = ("local",)
+
+
+def local(
+    port: Annotated[int, typer.Option(help="The loopback port; 0 takes a free one.")] = 4566,
+) -> None:
+    """Serve SQS and SNS in memory until interrupted."""
+    try:
+        asyncio.run(_serve(port))
+    except OSError as error:
+        typer.echo(f"error: port {port} cannot be used: {error.strerror}", err=True)
+        raise typer.Exit(2) from None
+
+
+async def _serve(port: int) -> None:
+    async with stop_signals() as stopped, LocalAws(port=port) as aws:
+        typer.echo(f"SQS and SNS answer on {aws.endpoint_url} (Ctrl-C ends it)")
+        typer.echo(
+            f"export AWS_ENDPOINT_URL={aws.endpoint_url} AWS_ACCESS_KEY_ID=test "
+            "AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1"
+        )
+        await stopped.wait()

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import importlib.util
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from sourceflow import App
+from sourceflow.bus.changes import Stream
+from sourceflow.errors import NotFoundError, RejectedError
+
+BANK = Path(__file__).parents[2] / "examples" / "bank" / "bank.py"
+
+
+def load_bank():
+    spec = importlib.util.spec_from_file_location("bank", BANK)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["bank"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+bank = sys.modules.get("bank") or load_bank()
+
+
+@pytest.fixture
+async def app():
+    async with App(bank.COMPONENTS, name="bank") as running:
+        yield running
+
+
+@pytest.fixture
+async def used(app):
+    accounts = app.aggregate(bank.Accounts)
+    await accounts.open("a-1", "John Doe", Decimal(1000))
+    await accounts.deposit("a-1", Decimal(500))
+    await accounts.withdraw("a-1", Decimal(200))
+    await accounts.deposit("a-1", Decimal(100))
+    return app
+
+
+async def numbers(app):
+    stream = Stream("Account", "a-1")
+    return [entry.position async for entry in app._running.stores.commands.read(stream)]
+
+
+async def test_an_account_that_is_used_has_its_balance_and_its_count(used):
+    row = await used.get(bank.AccountView, "a-1")
+    assert (row.balance, row.transactions) == (Decimal(1400), 3)
+    assert (await used.get(bank.Account, "a-1")).balance == Decimal(1400)
+
+
+async def test_a_closed_account_refuses_everything(used):
+    accounts = used.aggregate(bank.Accounts)
+    await accounts.close("a-1", "moved away")
+    assert (await used.get(bank.AccountView, "a-1")).closed_because == "moved away"
+    for refused in (
+        accounts.deposit("a-1", Decimal(1)),
+        accounts.withdraw("a-1", Decimal(1)),
+        accounts.close("a-1", "again"),
+    ):
+        with pytest.raises(RejectedError, match="closed"):
+            await refused
+    assert await numbers(used) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("holder", "deposit"), [("", 1000), ("  ", 1000), ("John", 0), ("John", -1)]
+)
+async def test_an_account_that_cannot_be_opened_leaves_no_trace(app, holder, deposit):
+    with pytest.raises(RejectedError):
+        await app.aggregate(bank.Accounts).open("a-1", holder, Decimal(deposit))
+    assert await app.find(bank.Account, "a-1") is None
+    assert await app.find(bank.AccountView, "a-1") is None
+    assert await numbers(app) == []
+    assert await app._running.stores.events.position() == 0
+
+
+@pytest.mark.parametrize("amount", [0, -5])
+async def test_amounts_that_are_nothing_are_refused_and_leave_no_trace(used, amount):
+    accounts = used.aggregate(bank.Accounts)
+    before = await used.get(bank.AccountView, "a-1")
+    for refused in (accounts.deposit("a-1", Decimal(amount)), accounts.withdraw("a-1", Decimal(amount))):
+        with pytest.raises(RejectedError):
+            await refused
+    assert await used.get(bank.AccountView, "a-1") == before
+    assert await numbers(used) == [1, 2, 3, 4]
+
+
+async def test_a_blank_reason_does_not_close_an_account(used):
+    with pytest.raises(RejectedError, match="reason"):
+        await used.aggregate(bank.Accounts).close("a-1", " ")
+    assert not (await used.get(bank.Account, "a-1")).closed
+
+
+async def test_a_missing_account_is_not_found(app):
+    with pytest.raises(NotFoundError, match="a-9"):
+        await app.aggregate(bank.Accounts).deposit("a-9", Decimal(1))
+
+
+async def test_a_replay_leaves_the_view_as_it_was(used):
+    row = await used.get(bank.AccountView, "a-1")
+    account = await used.get(bank.Account, "a-1")
+    replayed = await used.replay(bank.Account, "a-1")
+    assert (replayed.commands, replayed.rebuilt) == (4, ("AccountView",))
+    assert await used.get(bank.AccountView, "a-1") == row
+    assert await used.get(bank.Account, "a-1") == account
+    assert await numbers(used) == [1, 2, 3, 4]
+
+
+async def test_a_rebuild_leaves_the_view_as_it_was(used):
+    row = await used.get(bank.AccountView, "a-1")
+    assert (await used.rebuild(bank.AccountViews)).events == 4
+    assert await used.get(bank.AccountView, "a-1") == row
