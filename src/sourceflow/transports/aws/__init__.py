@@ -1,1 +1,6 @@
-"""TODO."""
+"""Amazon SQS and SNS."""
+
+from sourceflow.transports.aws.options import AwsOptions
+from sourceflow.transports.aws.transport import AwsTransport
+
+__all__ = ("AwsOptions", "AwsTransport")

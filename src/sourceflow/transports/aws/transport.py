@@ -25,7 +25,7 @@ from sourceflow.transports.aws.client import (
 from sourceflow.transports.aws.dead_letters import DeadLetterSender
 from sourceflow.transports.aws.leases import Leases
 from sourceflow.transports.aws.listener import Listener, ListenerOptions
-from sourceflow.transports.aws.provisioning import plan_resources, provision
+from sourceflow.transports.aws.provisioning import Provisioner, plan_resources
 from sourceflow.transports.aws.sender import Sender, Target
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class _Running:
 
     async def _open(self, stack: AsyncExitStack, credentials: CredentialsProvider | None) -> None:
         options, context = self._options, self._context
-        self._provisioned = await self._provision()
+        self._provisioned = await self._provision(credentials)
         credentials = ChainCredentials(clock=context.clock) if credentials is None else credentials
         sqs_at = await resolve_endpoint("sqs", region=options.region, endpoint_url=options.endpoint_url)
         sns_at = await resolve_endpoint("sns", region=options.region, endpoint_url=options.endpoint_url)
@@ -203,14 +203,16 @@ class _Running:
             backoff=Backoff(),
         )
 
-    async def _provision(self) -> Provisioned:
+    async def _provision(self, credentials: CredentialsProvider | None) -> Provisioned:
         plan = plan_resources(
             self._options,
             self._bus,
             self._context.app,
             subscribed=self._context.subscribed,
         )
-        return await provision(self._options, plan, clock=self._context.clock)
+        return await Provisioner.run(
+            self._options, plan, clock=self._context.clock, credentials=credentials
+        )
 
     def _targets(self) -> dict[Destination, Target]:
         found = self._provisioned
@@ -222,7 +224,7 @@ class _Running:
                 is_fifo=name.endswith(".fifo"),
                 max_bytes=found.queues[name].max_message_bytes,
             )
-            for name in set(self._bus.commands.values())
+            for name in set(self._bus.commands.values()) & found.queues.keys()
         }
         topics = {
             Destination("topic", name): Target(
@@ -232,7 +234,7 @@ class _Running:
                 is_fifo=name.endswith(".fifo"),
                 max_bytes=found.topics[name].max_message_bytes,
             )
-            for name in set(self._bus.events.values())
+            for name in set(self._bus.events.values()) & found.topics.keys()
         }
         return {**queues, **topics}
 

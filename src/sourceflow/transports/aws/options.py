@@ -1,0 +1,147 @@
+"""How the transport reaches AWS and works with it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Literal, get_args
+from urllib.parse import urlsplit
+
+__all__ = ("AwsOptions", "ProvisioningMode")
+
+ProvisioningMode = Literal["ensure", "verify", "off"]
+"""``ensure`` adds what is missing, ``verify`` only looks, ``off`` only looks up addresses."""
+
+MAX_WAIT: Final = timedelta(seconds=20)
+"""The longest long poll (SQS API reference, ``ReceiveMessage``)."""
+
+MAX_VISIBILITY: Final = timedelta(hours=12)
+"""The longest visibility timeout (SQS developer guide, "visibility timeout")."""
+
+MAX_RECEIVE_COUNT: Final = 1000
+"""The highest ``maxReceiveCount`` of a redrive policy (SQS API reference, ``SetQueueAttributes``)."""
+
+CRASHES_PER_ATTEMPT: Final = 3
+"""SQS gives a message up after so many receives for each attempt: a net for crashes only."""
+
+_PREFIX: Final = re.compile(r"[A-Za-z0-9_-]{0,40}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsOptions:
+    """How the transport reaches AWS and works with it.
+
+    Attributes:
+        region: The AWS region, such as ``eu-central-1``.
+        enable_command_routing: Send routed commands to their queues; off, they are handled here.
+        enable_event_routing: Publish routed events to their topics; off, they stay here.
+        enable_command_listener: Take commands from the queues that are listened to.
+        enable_event_listener: Take events of the topics that are subscribed to.
+        max_concurrent_calls: Messages handled at a time, over all queues.
+        enable_encryption: Encrypt messages; not available in this version.
+        kms_key_id: The key to encrypt with; not available in this version.
+        endpoint_url: Where AWS is, instead of its own endpoints: LocalAws, LocalStack, a proxy.
+        wait_time: How long a receive waits for a first message, up to 20 seconds.
+        visibility_timeout: How long a message is hidden from others before its lease is renewed.
+        max_attempts: How often the handling of a message may fail before it is given up.
+        shutdown_grace: How long handlers may take to end when the App stops.
+        provisioning: ``ensure`` adds missing queues, topics, subscriptions and policies;
+            ``verify`` only looks; ``off`` only looks up addresses.
+        resource_prefix: Stands before the name of every queue and topic.
+
+    Raises:
+        ValueError: A value is out of range, or its effect is not available.
+        TypeError: A value is of the wrong type.
+    """
+
+    region: str
+    enable_command_routing: bool = True
+    enable_event_routing: bool = True
+    enable_command_listener: bool = True
+    enable_event_listener: bool = True
+    max_concurrent_calls: int = 10
+    enable_encryption: bool = False
+    kms_key_id: str | None = None
+    endpoint_url: str | None = None
+    wait_time: timedelta = timedelta(seconds=20)
+    visibility_timeout: timedelta = timedelta(seconds=30)
+    max_attempts: int = 5
+    shutdown_grace: timedelta = timedelta(seconds=30)
+    provisioning: ProvisioningMode = "ensure"
+    resource_prefix: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.region, str) or not re.fullmatch(r"[a-z0-9-]+", self.region):
+            raise ValueError(f"region {self.region!r} is not the name of one, such as 'us-east-1'")
+        if self.enable_encryption or self.kms_key_id is not None:
+            raise ValueError(
+                "encryption is not available in this version: leave enable_encryption and "
+                "kms_key_id out"
+            )
+        check_count("max_concurrent_calls", self.max_concurrent_calls)
+        check_attempts("max_attempts", self.max_attempts)
+        check_duration("wait_time", self.wait_time, timedelta(0), MAX_WAIT)
+        check_duration(
+            "visibility_timeout", self.visibility_timeout, timedelta(seconds=1), MAX_VISIBILITY
+        )
+        check_duration("shutdown_grace", self.shutdown_grace, timedelta(0), None)
+        if self.provisioning not in get_args(ProvisioningMode):
+            raise ValueError(
+                f"provisioning is 'ensure', 'verify' or 'off', not {self.provisioning!r}"
+            )
+        if not isinstance(self.resource_prefix, str) or not _PREFIX.fullmatch(self.resource_prefix):
+            raise ValueError(
+                f"resource_prefix {self.resource_prefix!r} must be at most 40 letters, digits, "
+                "'-' or '_'"
+            )
+        _check_url(self.endpoint_url)
+
+
+def check_count(name: str, value: object) -> None:
+    """Check a number of things.
+
+    Raises:
+        TypeError: It is no whole number.
+        ValueError: It is less than 1.
+    """
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} is a whole number, not {type(value).__name__}")
+    if value < 1:
+        raise ValueError(f"{name} is at least 1, not {value}")
+
+
+def check_attempts(name: str, value: int) -> None:
+    """Check a number of attempts.
+
+    Raises:
+        TypeError: It is no whole number.
+        ValueError: It is out of range.
+    """
+    check_count(name, value)
+    if value * CRASHES_PER_ATTEMPT > MAX_RECEIVE_COUNT:
+        raise ValueError(f"{name} is at most {MAX_RECEIVE_COUNT // CRASHES_PER_ATTEMPT}, not {value}")
+
+
+def check_duration(
+    name: str, value: object, least: timedelta, most: timedelta | None
+) -> None:
+    """Check a duration.
+
+    Raises:
+        TypeError: It is no ``timedelta``.
+        ValueError: It is out of range.
+    """
+    if not isinstance(value, timedelta):
+        raise TypeError(f"{name} is a timedelta, not {type(value).__name__}")
+    if value < least or (most is not None and value > most):
+        limit = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name} is {limit}, not {value}")
+
+
+def _check_url(url: str | None) -> None:
+    if url is None:
+        return
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"endpoint_url {url!r} is no http or https URL")

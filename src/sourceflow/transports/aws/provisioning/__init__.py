@@ -1,0 +1,25 @@
+"""Queues, topics, subscriptions and policies: made, or checked, when an App starts."""
+
+from sourceflow.transports.aws.provisioning.plan import (
+    ProvisioningPlan,
+    QueuePlan,
+    TopicPlan,
+    plan_resources,
+)
+from sourceflow.transports.aws.provisioning.provision import Provisioner
+from sourceflow.transports.aws.provisioning.resources import (
+    Provisioned,
+    ProvisionedQueue,
+    ProvisionedTopic,
+)
+
+__all__ = (
+    "Provisioned",
+    "ProvisionedQueue",
+    "ProvisionedTopic",
+    "Provisioner",
+    "ProvisioningPlan",
+    "QueuePlan",
+    "TopicPlan",
+    "plan_resources",
+)
