@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 __all__ = ("BadOrderError", "OrderLine", "OrderRecord", "commands_of", "read_orders", "sample_orders")
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
-Amount = Annotated[Decimal, msgspec.Meta(ge=0)]
-Discount = Annotated[Decimal, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -31,8 +29,8 @@ class OrderLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     product_id: Positive
     quantity: Positive
-    unit_price: Amount
-    discount: Discount
+    unit_price: Decimal
+    discount: Decimal
 
 
 class OrderRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,7 +40,7 @@ class OrderRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     customer_id: Text
     order_date: date
     shipped_date: date | None
-    freight: Amount
+    freight: Decimal
     ship_country: Text
     lines: Annotated[tuple[OrderLine, ...], msgspec.Meta(min_length=1)]
 
@@ -88,6 +86,7 @@ def _parse(text: bytes) -> list[OrderRecord]:
         if not line.strip():
             continue
         order = _parse_line(number, line)
+        _check_amounts(number, order)
         if order.order_id in lines:
             raise BadOrderError(
                 number, "order_id", f"{order.order_id} stands on line {lines[order.order_id]} too"
@@ -106,6 +105,18 @@ def _parse_line(number: int, line: bytes) -> OrderRecord:
         raise _bad(number, str(error)) from None
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise BadOrderError(number, "(line)", f"not JSON: {error}") from None
+
+
+def _check_amounts(number: int, order: OrderRecord) -> None:
+    amounts = [("freight", order.freight, None)]
+    for at, line in enumerate(order.lines):
+        amounts.append((f"lines[{at}].unit_price", line.unit_price, None))
+        amounts.append((f"lines[{at}].discount", line.discount, Decimal(1)))
+    for field, amount, most in amounts:
+        if not amount.is_finite() or amount < 0:
+            raise BadOrderError(number, field, "must be a number from 0")
+        if most is not None and amount > most:
+            raise BadOrderError(number, field, f"must be at most {most}")
 
 
 def _bad(number: int, text: str) -> BadOrderError:

@@ -27,7 +27,6 @@ from sourceflow.demo.orders import (
     ShipOrder,
 )
 from sourceflow.demo.tally import Tally
-from sourceflow.testing import LocalAws
 from sourceflow.transports.aws import AwsOptions, AwsTransport
 
 if TYPE_CHECKING:
@@ -140,6 +139,8 @@ async def run_demo(
     async with AsyncExitStack() as stack:
         local: dict[str, Any] = {}
         if endpoint_url is None:
+            from sourceflow.testing import LocalAws
+
             aws = await stack.enter_async_context(LocalAws())
             endpoint_url = aws.endpoint_url
             local["credentials"] = aws.static_credentials()
