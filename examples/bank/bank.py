@@ -92,9 +92,7 @@ class AccountSaga(Saga[Account]):
                 account_id=command.account_id, holder=command.holder, balance=command.deposit
             )
         )
-        return Account(
-            id=command.account_id, holder=command.holder, balance=command.deposit
-        )
+        return Account(id=command.account_id, holder=command.holder, balance=command.deposit)
 
     @handles
     async def deposit(self, account: Account, command: Deposit) -> Account:

@@ -279,7 +279,9 @@ class MissingExtraError(SourceflowError, ImportError):
 
     def __init__(self, extra: str, module: str) -> None:
         self.extra = extra
-        super().__init__(f"{module} is not installed: pip install 'sourceflow[{extra}]'", name=module)
+        super().__init__(
+            f"{module} is not installed: pip install 'sourceflow[{extra}]'", name=module
+        )
 
 
 class AwsError(SourceflowError):

@@ -87,7 +87,9 @@ class CommandBus:
         """
         handler = self._wiring.commands.get(type(command.message))
         if handler is None:
-            raise NoHandlerError(f"no saga of the App {self._wiring.app!r} handles {command.type_name}")
+            raise NoHandlerError(
+                f"no saga of the App {self._wiring.app!r} handles {command.type_name}"
+            )
         stream = stream_of(handler, command)
         started = self._clock.monotonic()
         async with self._locks.hold((stream,)):
@@ -131,9 +133,7 @@ class CommandBus:
             self._observer.projected(event, subscriber)
         return rows, run.scope.sequence
 
-    async def _head(
-        self, uow: UnitOfWork, handler: Handler, stream: Stream, claim: Claim
-    ) -> Head:
+    async def _head(self, uow: UnitOfWork, handler: Handler, stream: Stream, claim: Claim) -> Head:
         if handler.state_type is None:
             return Head(0, None, claim in await uow.claimed((claim,)))
         return await uow.head(stream, handler.state_type, claim)

@@ -27,14 +27,14 @@ async def retry_conflicts(
     run: Callable[[], Awaitable[ResultT]],
     *,
     clock: Clock,
-    again: tuple[type[Exception], ...] = (),
+    also: type[Exception] = ConflictError,
 ) -> ResultT:
     """Run something until it loses no race any more, at most ``CONFLICT_TRIES`` times.
 
     Args:
         run: Reads, handles and commits.
         clock: The time.
-        again: Errors besides ``ConflictError`` that say the state has moved on.
+        also: What says, besides ``ConflictError``, that the state has moved on.
 
     Raises:
         ConflictError: Every race was lost.
@@ -42,6 +42,6 @@ async def retry_conflicts(
     for attempt in range(CONFLICT_TRIES - 1):
         try:
             return await run()
-        except (ConflictError, *again):
+        except (ConflictError, also):
             await clock.sleep(_BACKOFF.delay(attempt).total_seconds())
     return await run()

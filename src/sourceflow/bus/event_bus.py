@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sourceflow.bus.call import call_handler
 from sourceflow.bus.changes import UNCHANGED, Changes, Claim, RowChange, Stream
@@ -111,7 +111,7 @@ def row_keys(handler: Handler, event: Envelope[Any]) -> list[KeyType]:
     keys = handler.mark.keys(event.message)
     if isinstance(keys, (list, tuple, set, frozenset)):
         return list(dict.fromkeys(keys))
-    return [keys]  # type: ignore[list-item] - one key, by the decorator's type
+    return [cast("KeyType", keys)]
 
 
 class EventBus:
@@ -174,7 +174,7 @@ class EventBus:
             return await retry_conflicts(
                 lambda: self._deliver(event, handlers, attempt=attempt, arrived=arrived),
                 clock=self._clock,
-                again=(DuplicateError,),
+                also=DuplicateError,
             )
 
     async def _deliver(

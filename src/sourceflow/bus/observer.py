@@ -17,7 +17,9 @@ __all__ = ("Observer",)
 class Observer:
     """Does nothing; override what you want to know. Methods must be quick and must not raise."""
 
-    def sent(self, envelope: Envelope[Any], destination: Destination, error: Exception | None) -> None:
+    def sent(
+        self, envelope: Envelope[Any], destination: Destination, error: Exception | None
+    ) -> None:
         """A message left the process and was confirmed, or failed."""
 
     def received(self, delivery: Delivery) -> None:
@@ -50,7 +52,9 @@ class Observers(Observer):
     def __init__(self, observers: tuple[Observer, ...]) -> None:
         self._observers = observers
 
-    def sent(self, envelope: Envelope[Any], destination: Destination, error: Exception | None) -> None:
+    def sent(
+        self, envelope: Envelope[Any], destination: Destination, error: Exception | None
+    ) -> None:
         """See ``Observer.sent``."""
         for observer in self._observers:
             observer.sent(envelope, destination, error)

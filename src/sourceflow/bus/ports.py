@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sourceflow.bus.outcome import Outcome
     from sourceflow.bus.routes import Routes
     from sourceflow.clock import Clock
-    from sourceflow.messages import Codec, Envelope, Kind, KeyType
+    from sourceflow.messages import Codec, Envelope, KeyType, Kind
 
 __all__ = (
     "CommandLog",
@@ -99,9 +99,7 @@ class UnitOfWork(Protocol):
     or nothing, also when the task is cancelled. Leaving without a commit leaves nothing behind.
     """
 
-    async def head(
-        self, stream: Stream, entity_type: type[Any], claim: Claim | None
-    ) -> Head:
+    async def head(self, stream: Stream, entity_type: type[Any], claim: Claim | None) -> Head:
         """Return the head of a stream and whether a claim is taken, in one read."""
         ...
 

@@ -7,7 +7,8 @@ import logging
 from collections import deque
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sourceflow.bus.dead_letter import DeadLetter
 from sourceflow.bus.ports import Outgoing
@@ -50,6 +51,7 @@ MAX_EXPECTED: Final = 100_000
 
 _LOCAL_BACKOFF: Final = Backoff(base=timedelta(milliseconds=100), cap=timedelta(seconds=20))
 _REMOTE_BACKOFF: Final = Backoff(base=timedelta(milliseconds=500), cap=timedelta(seconds=20))
+
 
 class Family:
     """Everything that one message causes, directly or not, while it is under way."""
@@ -157,7 +159,9 @@ class Relay:
                 continue
             lane = self._lanes[key] = deque((_Place(row, family),))
             assert self._tasks is not None
-            self._tasks.create_task(self._run(key, lane), name=f"sourceflow relay {row.destination}")
+            self._tasks.create_task(
+                self._run(key, lane), name=f"sourceflow relay {row.destination}"
+            )
         if rows:
             self._idle.clear()
             if self._waiting >= MAX_WAITING:
@@ -170,7 +174,7 @@ class Relay:
                 children = await self._handle(row)
             else:
                 children = await self._deliver(row)
-            await self._insist(lambda row=row: self._stores.outbox.sent((row,)))
+            await self._insist(partial(self._stores.outbox.sent, (row,)))
             self.take(children, family)
             lane.popleft()
             if not lane:

@@ -96,7 +96,7 @@ class Replay:
             return await retry_conflicts(
                 lambda: self._replay(stream, entity_type),
                 clock=self._clock,
-                again=(DuplicateError,),
+                also=DuplicateError,
             )
 
     async def _replay(self, stream: Stream, entity_type: type[Any]) -> Replayed:

@@ -69,16 +69,17 @@ class Router:
         info = type_info(type(command))
         if info.kind != "command":
             raise InvalidMessageError(f"{info.name} is an {info.kind}; send takes commands")
-        if type(command) not in self._wiring.commands and type(command) not in self._routes.commands:
+        if (
+            type(command) not in self._wiring.commands
+            and type(command) not in self._routes.commands
+        ):
             raise NoHandlerError(
                 f"the command {info.name} has neither a handler in the App "
                 f"{self._wiring.app!r} nor a route to a queue"
             )
         return self._envelope(command, message_id=message_id, headers=headers, cause=cause)
 
-    def event(
-        self, event: object, *, cause: Envelope[Any], sequence: int | None
-    ) -> Envelope[Any]:
+    def event(self, event: object, *, cause: Envelope[Any], sequence: int | None) -> Envelope[Any]:
         """Put an event into its envelope.
 
         Raises:
@@ -139,9 +140,7 @@ class Router:
         self._admit(outgoing)
         return outgoing
 
-    def row(
-        self, envelope: Envelope[Any], destination: Destination, stream: Stream
-    ) -> OutboxRow:
+    def row(self, envelope: Envelope[Any], destination: Destination, stream: Stream) -> OutboxRow:
         """Make the outbox row that takes a message to a destination.
 
         Raises:
@@ -170,9 +169,7 @@ class Router:
             plan = self._events[event_type] = self._plan(event_type)
         return plan
 
-    def _plan(
-        self, event_type: type[Any]
-    ) -> tuple[tuple[Handler, ...], tuple[Destination, ...]]:
+    def _plan(self, event_type: type[Any]) -> tuple[tuple[Handler, ...], tuple[Destination, ...]]:
         inline: list[Handler] = []
         later: list[Destination] = []
         topic = self._routes.events.get(event_type)

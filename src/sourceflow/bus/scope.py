@@ -70,7 +70,15 @@ class HandlerScope(StoreReader):
     What it sends and raises is collected here and written with everything else, or dropped.
     """
 
-    __slots__ = ("_around_dispatch", "_context", "_router", "cause", "commands", "events", "sequence")
+    __slots__ = (
+        "_around_dispatch",
+        "_context",
+        "_router",
+        "cause",
+        "commands",
+        "events",
+        "sequence",
+    )
 
     def __init__(
         self,
@@ -123,6 +131,4 @@ class HandlerScope(StoreReader):
 
     def raise_event(self, event: object) -> None:
         """Collect an event."""
-        self.events.append(
-            self._router.event(event, cause=self.cause, sequence=self.sequence)
-        )
+        self.events.append(self._router.event(event, cause=self.cause, sequence=self.sequence))

@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
     from sourceflow import Command
 
-__all__ = ("BadOrderError", "OrderLine", "OrderRecord", "commands_of", "read_orders", "sample_orders")
+__all__ = (
+    "BadOrderError",
+    "OrderLine",
+    "OrderRecord",
+    "commands_of",
+    "read_orders",
+    "sample_orders",
+)
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -108,7 +115,7 @@ def _parse_line(number: int, line: bytes) -> OrderRecord:
 
 
 def _check_amounts(number: int, order: OrderRecord) -> None:
-    amounts = [("freight", order.freight, None)]
+    amounts: list[tuple[str, Decimal, Decimal | None]] = [("freight", order.freight, None)]
     for at, line in enumerate(order.lines):
         amounts.append((f"lines[{at}].unit_price", line.unit_price, None))
         amounts.append((f"lines[{at}].discount", line.discount, Decimal(1)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -13,6 +12,8 @@ from sourceflow.domain.handlers import HandlerMark, mark_of
 from sourceflow.messages import is_message
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sourceflow.domain.component import Component, Scope
 
 __all__ = ("Handler", "StateUse", "create", "handlers_of", "state_type_of")
@@ -60,7 +61,9 @@ def state_type_of(component: type[Component], base: type[Any]) -> type[Any] | No
                     return None
                 if isinstance(argument, type):
                     return argument
-    raise TypeError(f"{component.__qualname__} does not say what it is of: write {base.__name__}[…]")
+    raise TypeError(
+        f"{component.__qualname__} does not say what it is of: write {base.__name__}[…]"
+    )
 
 
 def handlers_of(
@@ -160,7 +163,7 @@ def _caller(
             return lambda instance, message, _state: method(instance, message)
         if state_at < message_at:
             return lambda instance, message, state: method(instance, state, message)
-        return lambda instance, message, state: method(instance, message, state)
+        return method
 
     async def inline(instance: Any, message: Any, state: Any) -> Any:
         if state_at is None:

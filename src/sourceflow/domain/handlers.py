@@ -156,7 +156,10 @@ def _enclosing(class_body: FrameType) -> Mapping[str, Any]:
     frame: FrameType | None = class_body
     while frame is not None and frame.f_code.co_name != "<module>":
         names = {**frame.f_locals, **names}
-        if frame.f_code.co_flags & inspect.CO_NEWLOCALS and frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+        if (
+            frame.f_code.co_flags & inspect.CO_NEWLOCALS
+            and frame.f_code.co_flags & inspect.CO_OPTIMIZED
+        ):
             break
         frame = frame.f_back
     return MappingProxyType(names)

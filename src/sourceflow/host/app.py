@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from sourceflow.clock import Clock
     from sourceflow.domain.entity import Entity
     from sourceflow.domain.view_model import ViewModel
+    from sourceflow.host.assembly import Assembly
     from sourceflow.messages import Command, KeyType
 
 __all__ = ("App",)
@@ -119,11 +119,9 @@ class App:
         assembly.raise_faults()
         return assembly.warnings
 
-    def _assemble(self) -> Any:
+    def _assemble(self) -> Assembly:
         routes = NO_ROUTES if self._transport is None else self._transport.routes
-        return assemble(
-            self._components, name=self._name, routes=routes, services=self._services
-        )
+        return assemble(self._components, name=self._name, routes=routes, services=self._services)
 
     async def __aenter__(self) -> Self:
         """Start.
@@ -313,7 +311,7 @@ class App:
             raise LookupError(f"{view.__name__} is not among the views of the App {self._name!r}")
         return await self._running.replay.rebuild(view)
 
-    async def drained(self, *, timeout: float | timedelta = 30.0) -> None:
+    async def drained(self, *, timeout: float | timedelta = 30.0) -> None:  # noqa: ASYNC109 - the time is the App's clock's
         """Wait until everything that was sent is handled; for tests and demonstrations.
 
         The outbox is empty, nothing runs here, the queues that this App listens to show nothing
@@ -347,5 +345,3 @@ class App:
     def __repr__(self) -> str:
         state = "running" if self._engine is not None else "stopped"
         return f"App({self._name!r}, {len(self._components)} components, {state})"
-
-

@@ -11,7 +11,6 @@ from sourceflow.bus.router import is_inline
 from sourceflow.bus.wiring import Wiring, is_view
 from sourceflow.domain.aggregate import Aggregate
 from sourceflow.domain.binding import Handler, handlers_of, state_type_of
-from sourceflow.domain.component import Component
 from sourceflow.domain.entity import Entity
 from sourceflow.domain.saga import Saga
 from sourceflow.domain.view import View
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sourceflow.bus.routes import Routes
+    from sourceflow.domain.component import Component
 
 __all__ = ("Assembly", "assemble")
 
@@ -154,9 +154,7 @@ class _Assembler:
                 self._faults.append(f"{where}: a view is of a view model")
             return
         if not issubclass(state_type, kind.state):
-            self._faults.append(
-                f"{where}: {state_type.__name__} is no {kind.state.__name__}"
-            )
+            self._faults.append(f"{where}: {state_type.__name__} is no {kind.state.__name__}")
             return
         info = state_info(state_type)
         self._faults += [f"{state_type.__name__}: {fault}" for fault in info.faults]
@@ -347,9 +345,7 @@ class _Assembler:
 
     def _check_listened(self) -> None:
         fed = {
-            queue
-            for command, queue in self._routes.commands.items()
-            if command in self._commands
+            queue for command, queue in self._routes.commands.items() if command in self._commands
         }
         local = [command for command in self._commands if command not in self._routes.commands]
         for queue in self._routes.listens:

@@ -50,9 +50,7 @@ def _command(command: type[Any], handler: Handler | None, routes: Routes) -> dic
     }
 
 
-def _event(
-    event: type[Any], subscribers: tuple[Handler, ...], routes: Routes
-) -> dict[str, Any]:
+def _event(event: type[Any], subscribers: tuple[Handler, ...], routes: Routes) -> dict[str, Any]:
     info = type_info(event)
     return {
         "name": info.name,

@@ -49,7 +49,9 @@ def _is_quiet(engine: Engine, depths: Sequence[Depth]) -> bool:
 
 
 def _left(engine: Engine, depths: Sequence[Depth]) -> str:
-    parts = [f"{count} message(s) on their way to {name}" for name, count in engine.relay.left().items()]
+    parts = [
+        f"{count} message(s) on their way to {name}" for name, count in engine.relay.left().items()
+    ]
     if engine.receiver.running:
         parts.append(f"{engine.receiver.running} message(s) being handled")
     if engine.relay.expected:

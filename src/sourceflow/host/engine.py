@@ -29,6 +29,7 @@ from sourceflow.errors import (
     SendManyError,
 )
 from sourceflow.messages import Codec, type_info
+from sourceflow.resilience.task_scope import TaskScope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,7 +89,7 @@ class Engine:
             if self.transport is not None:
                 await self.transport.open(self._transport_context())
                 stack.push_async_callback(self.transport.aclose)
-            tasks = await stack.enter_async_context(asyncio.TaskGroup())
+            tasks = await stack.enter_async_context(TaskScope())
             started = asyncio.Event()
             relay = tasks.create_task(self.relay.run(started), name="sourceflow relay")
             stack.callback(relay.cancel)
@@ -176,7 +177,9 @@ class Engine:
         except TimeoutError:
             left = ", ".join(f"{count} for {name}" for name, count in self.relay.left().items())
             kept = "the outbox keeps them" if self.stores.durable else "they are lost"
-            log.error("%s stops with messages under way (%s); %s", self.wiring.app, left, kept)
+            log.error(  # noqa: TRY400 - a stack would say nothing about who is late
+                "%s stops with messages under way (%s); %s", self.wiring.app, left, kept
+            )
 
     async def send(
         self,

@@ -97,9 +97,7 @@ class Codec:
             dataversion=info.version,
             entitysequence=msgspec.UNSET if envelope.sequence is None else envelope.sequence,
             correlationid=envelope.correlation_id,
-            causationid=msgspec.UNSET
-            if envelope.causation_id is None
-            else envelope.causation_id,
+            causationid=msgspec.UNSET if envelope.causation_id is None else envelope.causation_id,
             depth=envelope.depth,
         )
         written = _encode(document, info.name)
@@ -155,9 +153,7 @@ class Codec:
             raise MalformedError("it is not a CloudEvents 1.0 document")
         info = self._resolve(document)
         document.data = self._value(info.type).decode(document.data)
-        headers = {
-            name: _TEXT.decode(value) for name, value in parts.items() if name not in _OWN
-        }
+        headers = {name: _TEXT.decode(value) for name, value in parts.items() if name not in _OWN}
         check_headers({name: headers[name] for name in headers if name not in RESERVED_HEADERS})
         return document, info, headers
 

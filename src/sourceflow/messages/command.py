@@ -29,9 +29,7 @@ class Command(Message, frozen=True, kw_only=True):
 @overload
 def command(cls: PlainT, /) -> PlainT: ...
 @overload
-def command(
-    *, name: str | None = None, version: int = 1, aliases: tuple[str, ...] = ()
-) -> Any: ...
+def command(*, name: str | None = None, version: int = 1, aliases: tuple[str, ...] = ()) -> Any: ...
 def command(
     cls: Any = None,
     /,

@@ -29,9 +29,7 @@ class Event(Message, frozen=True, kw_only=True):
 @overload
 def event(cls: PlainT, /) -> PlainT: ...
 @overload
-def event(
-    *, name: str | None = None, version: int = 1, aliases: tuple[str, ...] = ()
-) -> Any: ...
+def event(*, name: str | None = None, version: int = 1, aliases: tuple[str, ...] = ()) -> Any: ...
 def event(
     cls: Any = None,
     /,

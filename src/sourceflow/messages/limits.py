@@ -37,7 +37,9 @@ class LimitError(ValueError):
 def check_text(value: str, path: str) -> None:
     """Refuse what SQS does not take: U+FFFE, U+FFFF and lone surrogates (API reference, SendMessage)."""
     if not value.isascii() and _FORBIDDEN.search(value):
-        raise LimitError(f"{path} holds a character that is no text (U+FFFE, U+FFFF or a surrogate)")
+        raise LimitError(
+            f"{path} holds a character that is no text (U+FFFE, U+FFFF or a surrogate)"
+        )
 
 
 def _check_float(value: float, path: str) -> None:
@@ -146,4 +148,6 @@ def _hints(cls: type[Any]) -> Mapping[str, Any]:
 def msgspec_hints(cls: type[Any]) -> dict[str, Any]:
     """Return the resolved hints of a class's fields, without class variables."""
     hints = typing.get_type_hints(cls, localns={cls.__name__: cls}, include_extras=True)
-    return {name: hint for name, hint in hints.items() if typing.get_origin(hint) is not typing.ClassVar}
+    return {
+        name: hint for name, hint in hints.items() if typing.get_origin(hint) is not typing.ClassVar
+    }

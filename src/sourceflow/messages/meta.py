@@ -73,7 +73,7 @@ def make_options(
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise ValueError(f"{where}: version is a whole number from 1, not {version!r}")
     for what, values in (("aliases", aliases), ("indexes", indexes)):
-        if isinstance(values, str) or not all(isinstance(each, str) for each in values):
+        if not isinstance(values, tuple) or not all(isinstance(each, str) for each in values):
             raise TypeError(f"{where}: {what} is a tuple of texts")
     return Options(name=name, version=version, aliases=tuple(aliases), indexes=tuple(indexes))
 
@@ -111,7 +111,7 @@ class SourceflowMeta(msgspec.StructMeta):
         setattr(cls, OPTIONS, options)
         return cls
 
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - of a metaclass
         """Make an object and check it.
 
         Raises:
@@ -161,7 +161,9 @@ def validate(value: Any) -> None:
     except (msgspec.ValidationError, LimitError) as error:
         raise InvalidMessageError(f"{cls.__name__}: {scrub(str(error))}") from None
     except (TypeError, UnicodeError, RecursionError, OverflowError) as error:
-        raise InvalidMessageError(f"{cls.__name__} cannot be written: {type(error).__name__}") from None
+        raise InvalidMessageError(
+            f"{cls.__name__} cannot be written: {type(error).__name__}"
+        ) from None
     _check_key(value, cls)
 
 

@@ -9,6 +9,8 @@ from sourceflow.messages.fields import key_fields, key_type_of
 from sourceflow.messages.meta import options_of
 
 if TYPE_CHECKING:
+    import builtins
+
     from sourceflow.messages.key import KeyType
 
 __all__ = ("Kind", "StateInfo", "TypeInfo", "is_message", "key_of_state", "state_info", "type_info")
@@ -34,12 +36,12 @@ class TypeInfo:
         faults: What keeps an App from using it.
     """
 
-    type: type[Any]
+    type: builtins.type[Any]
     name: str
     version: int
     kind: Kind
     key_field: str | None
-    key_type: type[KeyType] | None
+    key_type: builtins.type[KeyType] | None
     aliases: tuple[str, ...]
     faults: tuple[str, ...]
 
@@ -68,10 +70,10 @@ class StateInfo:
         faults: What keeps an App from using it.
     """
 
-    type: type[Any]
+    type: builtins.type[Any]
     name: str
     key_field: str | None
-    key_type: type[KeyType] | None
+    key_type: builtins.type[KeyType] | None
     indexes: tuple[str, ...]
     faults: tuple[str, ...]
 
@@ -86,7 +88,7 @@ def is_message(value: object) -> bool:
 
 
 def _is_base(cls: type[Any]) -> bool:
-    return cls.__dict__.get("__sourceflow_base__", False)
+    return bool(cls.__dict__.get("__sourceflow_base__", False))
 
 
 def _kind_of(cls: type[Any]) -> Kind | None:

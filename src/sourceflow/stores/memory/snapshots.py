@@ -85,7 +85,11 @@ def _immutable(hint: Any, above: frozenset[Any]) -> bool:
         return all(_immutable(each, above) for each in arguments)
     if origin is typing.Literal:
         return True
-    if isinstance(hint, type) and issubclass(hint, msgspec.Struct) and hint.__struct_config__.frozen:
+    if (
+        isinstance(hint, type)
+        and issubclass(hint, msgspec.Struct)
+        and hint.__struct_config__.frozen
+    ):
         hints = typing.get_type_hints(hint, include_extras=True) if _resolves(hint) else {"": list}
         return all(_immutable(each, above | {hint}) for each in hints.values())
     return False

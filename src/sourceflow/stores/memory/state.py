@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from sourceflow.bus.changes import Claim, Destination, OutboxRow, Stream
     from sourceflow.messages import KeyType
 
-__all__ = ("StreamState", "State")
+__all__ = ("State", "StreamState")
 
 
 @dataclass(slots=True)

@@ -18,7 +18,6 @@ from sourceflow.stores.memory.view_models import query_rows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
-    from typing import Any
 
     from sourceflow.bus.changes import Claim, Stream
     from sourceflow.bus.ports import StoresContext
@@ -85,9 +84,7 @@ class MemoryStores:
         give = self._open.snapshots.give
         kept = self._state.rows.get(row_type, {}).values()
         rows = [give(value) for _, value in kept if value is not None]
-        return query_rows(
-            row_type, rows, where=where, order_by=order_by, limit=limit, after=after
-        )
+        return query_rows(row_type, rows, where=where, order_by=order_by, limit=limit, after=after)
 
     async def swap(
         self,

@@ -39,7 +39,10 @@ class MemoryUnitOfWork:
         self._inbox = inbox
 
     async def head(
-        self, stream: Stream, entity_type: type[Any], claim: Claim | None  # noqa: ARG002 - the port's
+        self,
+        stream: Stream,
+        entity_type: type[Any],  # noqa: ARG002 - the port's
+        claim: Claim | None,
     ) -> Head:
         """Return the head of a stream and whether a claim is taken."""
         claimed = claim is not None and bool(self._inbox.taken((claim,)))

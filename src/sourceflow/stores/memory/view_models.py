@@ -63,13 +63,12 @@ def _sortable(value: Any) -> tuple[bool, Any]:
     return (False, 0) if value is None else (True, value)
 
 
-def _behind(
-    rows: list[RowT], after: RowT, field: str | None, *, descending: bool
-) -> list[RowT]:
+def _behind(rows: list[RowT], after: RowT, field: str | None, *, descending: bool) -> list[RowT]:
     def place(row: RowT) -> Any:
         return None if field is None else _sortable(getattr(row, field))
 
-    last, last_key = place(after), key_of_state(after)
+    last: Any = place(after)
+    last_key: Any = key_of_state(after)
 
     def is_behind(row: RowT) -> bool:
         here = place(row)

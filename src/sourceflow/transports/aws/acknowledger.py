@@ -12,10 +12,10 @@ from sourceflow.transports.aws.batcher import Batcher
 from sourceflow.transports.aws.client import DeleteEntry
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Sequence
 
     from sourceflow.clock import Clock
+    from sourceflow.resilience.task_scope import TaskScope
     from sourceflow.transports.aws.client import SqsClient
     from sourceflow.transports.aws.leases import Lease
 
@@ -40,7 +40,7 @@ class Acknowledger:
     """
 
     def __init__(
-        self, *, sqs: SqsClient, queue: str, url: str, tasks: asyncio.TaskGroup, clock: Clock
+        self, *, sqs: SqsClient, queue: str, url: str, tasks: TaskScope, clock: Clock
     ) -> None:
         self._sqs = sqs
         self._queue = queue
@@ -80,12 +80,12 @@ class Acknowledger:
                     int(each.id): each.to_error("DeleteMessageBatch") for each in result.failed
                 }
             results.update({at: failed.get(at) for at in left})
-            left = [at for at, error in failed.items() if _is_passing(error)]
+            left = [at for at, refusal in failed.items() if _is_passing(refusal)]
             if not left:
                 break
             await self._clock.sleep(_BACKOFF.delay(attempt).total_seconds())
-        for at, error in results.items():
-            if isinstance(error, AwsLeaseLostError):
+        for at, result_of in results.items():
+            if isinstance(result_of, AwsLeaseLostError):
                 leases[at].lost = True
         return list(results.values())
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from sourceflow.resilience.task_scope import TaskScope
+
 __all__ = ("MAX_ENTRIES", "Batcher")
 
 ItemT = TypeVar("ItemT")
@@ -48,7 +50,7 @@ class Batcher(Generic[ItemT]):
     def __init__(
         self,
         post: Callable[[Sequence[ItemT]], Awaitable[Sequence[Exception | None]]],
-        tasks: asyncio.TaskGroup,
+        tasks: TaskScope,
         *,
         max_bytes: int | None = None,
         flights: int = 8,

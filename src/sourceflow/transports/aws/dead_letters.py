@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from sourceflow.bus.dead_letter import DeadLetter
+from sourceflow.errors import AwsConfigurationError
 from sourceflow.transports.aws.client import SendEntry
 from sourceflow.transports.aws.wire import (
     DEAD_LETTER_ATTRIBUTE,
@@ -53,7 +54,7 @@ class DeadLetterSender:
         *,
         sqs: SqsClient,
         queue: str,
-        dead_letter_url: str,
+        dead_letter_url: str | None,
         is_fifo: bool,
         records: DeadLetters,
         observer: Observer,
@@ -79,7 +80,8 @@ class DeadLetterSender:
         """Give a message up.
 
         Raises:
-            AwsError: The dead letter queue did not take it; the message must not be deleted.
+            AwsError: The dead letter queue did not take it, or there is none; the message must
+                not be deleted.
         """
         letter = self._letter(message, reason, error, attempts, subscribers)
         await self._post(message, letter)
@@ -117,6 +119,11 @@ class DeadLetterSender:
         )
 
     async def _post(self, message: ReceivedMessage, letter: DeadLetter) -> None:
+        if self._url is None:
+            raise AwsConfigurationError(
+                f"{self._queue} has no dead letter queue to give a message up to",
+                code="NoDeadLetterQueue",
+            )
         attributes: dict[str, Any] = dict(message.attributes)
         attributes.pop(DEAD_LETTER_ATTRIBUTE, None)
         note = note_of(letter, message)
@@ -160,5 +167,3 @@ def _text_attributes(message: ReceivedMessage) -> Mapping[str, str]:
         for name, value in message.attributes.items()
         if value.string_value is not None
     }
-
-

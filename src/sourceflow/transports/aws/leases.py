@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -13,6 +12,7 @@ from sourceflow.transports.aws.batcher import MAX_ENTRIES
 from sourceflow.transports.aws.client import VisibilityEntry
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Sequence
 
     from sourceflow.clock import Clock
@@ -119,14 +119,16 @@ class Leases:
         for success in result.successful:
             by_id[success.id].expires = asked + self._visibility.total_seconds()
         for failure in result.failed:
-            error = failure.to_error("ChangeMessageVisibilityBatch")
-            if isinstance(error, AwsLeaseLostError):
-                self._lost(by_id[failure.id], str(error))
+            refusal = failure.to_error("ChangeMessageVisibilityBatch")
+            if isinstance(refusal, AwsLeaseLostError):
+                self._lost(by_id[failure.id], str(refusal))
 
     def _lost(self, lease: Lease, why: str) -> None:
         if lease not in self._held:  # acknowledged in the meantime
             return
-        log.warning("the lease on message %s of %s is lost: %s", lease.message.message_id, self._queue, why)
+        log.warning(
+            "the lease on message %s of %s is lost: %s", lease.message.message_id, self._queue, why
+        )
         lease.lose()
 
     async def hand_back(self, leases: Sequence[Lease], delay: timedelta = timedelta(0)) -> None:
@@ -145,4 +147,6 @@ class Leases:
             try:
                 await self._sqs.change_message_visibility_batch(self._queue_url, entries)
             except AwsError as error:
-                log.warning("%d message(s) of %s come back later: %s", len(entries), self._queue, error)
+                log.warning(
+                    "%d message(s) of %s come back later: %s", len(entries), self._queue, error
+                )

@@ -8,7 +8,7 @@ from collections import deque
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sourceflow.bus.outcome import Paused, Rejected, RetryLater
 from sourceflow.bus.ports import Delivery
@@ -19,7 +19,7 @@ from sourceflow.transports.aws.batcher import MAX_ENTRIES
 from sourceflow.transports.aws.wire import read_arrived
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 
     from sourceflow.bus.outcome import Outcome
     from sourceflow.clock import Clock
@@ -173,9 +173,9 @@ class Listener:
                 self._start(self._run_group(group))
         self._count()
 
-    def _start(self, work: Awaitable[None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
         assert self._tasks is not None
-        self._tasks.create_task(work, name=f"sourceflow {self.name}")  # type: ignore[arg-type] - a coroutine
+        self._tasks.create_task(work, name=f"sourceflow {self.name}")
 
     def _count(self) -> None:
         """Let the poller go on while there is room, and ``stop`` when nothing is held."""

@@ -120,12 +120,12 @@ def check_attempts(name: str, value: int) -> None:
     """
     check_count(name, value)
     if value * CRASHES_PER_ATTEMPT > MAX_RECEIVE_COUNT:
-        raise ValueError(f"{name} is at most {MAX_RECEIVE_COUNT // CRASHES_PER_ATTEMPT}, not {value}")
+        raise ValueError(
+            f"{name} is at most {MAX_RECEIVE_COUNT // CRASHES_PER_ATTEMPT}, not {value}"
+        )
 
 
-def check_duration(
-    name: str, value: object, least: timedelta, most: timedelta | None
-) -> None:
+def check_duration(name: str, value: object, least: timedelta, most: timedelta | None) -> None:
     """Check a duration.
 
     Raises:

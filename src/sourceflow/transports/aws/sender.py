@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,12 +16,14 @@ from sourceflow.transports.aws.client import PublishEntry, SendEntry
 from sourceflow.transports.aws.wire import group_of, message_size, wire_attributes
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from sourceflow.bus.changes import Destination
     from sourceflow.bus.ports import Outgoing
     from sourceflow.clock import Clock
     from sourceflow.resilience.backoff import Backoff
+    from sourceflow.resilience.task_scope import TaskScope
     from sourceflow.transports.aws.client import BatchResult, SnsClient, SqsClient
 
 __all__ = ("Sender", "Target")
@@ -76,7 +77,7 @@ class Sender:
         sqs: SqsClient,
         sns: SnsClient,
         targets: Mapping[Destination, Target],
-        tasks: asyncio.TaskGroup,
+        tasks: TaskScope,
         clock: Clock,
         backoff: Backoff,
     ) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AsyncExitStack
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sourceflow.bus.changes import Destination
@@ -13,6 +12,7 @@ from sourceflow.bus.ports import Depth
 from sourceflow.bus.routes import Routes
 from sourceflow.errors import NotRunningError
 from sourceflow.resilience.backoff import Backoff
+from sourceflow.resilience.task_scope import TaskScope
 from sourceflow.transports.aws.acknowledger import Acknowledger
 from sourceflow.transports.aws.bus import configure_bus
 from sourceflow.transports.aws.client import (
@@ -30,6 +30,7 @@ from sourceflow.transports.aws.sender import Sender, Target
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from datetime import timedelta
 
     from sourceflow.bus.outcome import Outcome
     from sourceflow.bus.ports import Delivery, Outgoing, TransportContext
@@ -154,7 +155,9 @@ class AwsTransport:
 class _Running:
     """Everything that is open while the transport is."""
 
-    def __init__(self, options: AwsOptions, bus: BusConfiguration, context: TransportContext) -> None:
+    def __init__(
+        self, options: AwsOptions, bus: BusConfiguration, context: TransportContext
+    ) -> None:
         self._options = options
         self._bus = bus
         self._context = context
@@ -172,7 +175,7 @@ class _Running:
     ) -> _Running:
         running = cls(options, bus, context)
         async with AsyncExitStack() as stack:
-            await running._open(stack, credentials)  # noqa: SLF001 - its own
+            await running._open(stack, credentials)
             running._stack = stack.pop_all()
         return running
 
@@ -180,8 +183,12 @@ class _Running:
         options, context = self._options, self._context
         self._provisioned = await self._provision(credentials)
         credentials = ChainCredentials(clock=context.clock) if credentials is None else credentials
-        sqs_at = await resolve_endpoint("sqs", region=options.region, endpoint_url=options.endpoint_url)
-        sns_at = await resolve_endpoint("sns", region=options.region, endpoint_url=options.endpoint_url)
+        sqs_at = await resolve_endpoint(
+            "sqs", region=options.region, endpoint_url=options.endpoint_url
+        )
+        sns_at = await resolve_endpoint(
+            "sns", region=options.region, endpoint_url=options.endpoint_url
+        )
         sending = await stack.enter_async_context(AiohttpClient())
         receiving = await stack.enter_async_context(AiohttpClient())
         self._sqs = SqsClient(
@@ -190,10 +197,8 @@ class _Running:
         self._polls = SqsClient(
             endpoint=sqs_at, credentials=credentials, http=receiving, clock=context.clock
         )
-        sns = SnsClient(
-            endpoint=sns_at, credentials=credentials, http=sending, clock=context.clock
-        )
-        self._tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        sns = SnsClient(endpoint=sns_at, credentials=credentials, http=sending, clock=context.clock)
+        self._tasks = await stack.enter_async_context(TaskScope())
         self.sender = Sender(
             sqs=self._sqs,
             sns=sns,

@@ -193,5 +193,3 @@ def _kind_attributes(name: str) -> dict[str, str]:
 
 def _seconds(duration: timedelta) -> str:
     return str(-(-duration // timedelta(seconds=1)))
-
-

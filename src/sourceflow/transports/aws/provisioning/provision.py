@@ -172,7 +172,7 @@ class Provisioner:
 
 def _missing(
     what: str,
-    plans: Iterable[QueuePlan] | Iterable[TopicPlan],
+    plans: Iterable[QueuePlan | TopicPlan],
     found: Iterable[object | None],
 ) -> list[str]:
     return [
@@ -187,6 +187,6 @@ def _there(found: Iterable[ResultT | None]) -> list[ResultT]:
 
 
 def _by_name(
-    plans: Iterable[QueuePlan] | Iterable[TopicPlan], found: Iterable[ResultT]
+    plans: Iterable[QueuePlan | TopicPlan], found: Iterable[ResultT]
 ) -> Mapping[str, ResultT]:
     return {plan.name: each for plan, each in zip(plans, found, strict=True)}

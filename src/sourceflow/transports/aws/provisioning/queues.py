@@ -113,9 +113,7 @@ class Queues:
             raise
 
     async def _attributes(self, url: str) -> dict[str, str]:
-        answer = await self._plane.sqs(
-            "get_queue_attributes", QueueUrl=url, AttributeNames=["All"]
-        )
+        answer = await self._plane.sqs("get_queue_attributes", QueueUrl=url, AttributeNames=["All"])
         found: dict[str, str] = answer["Attributes"]
         return found
 
@@ -131,7 +129,9 @@ class Queues:
                 raise
             if error.code.rpartition(".")[2] != "QueueDeletedRecently":
                 raise
-            log.warning("the queue %s was deleted a moment ago; waiting until its name is free", name)
+            log.warning(
+                "the queue %s was deleted a moment ago; waiting until its name is free", name
+            )
             await self._clock.sleep(DELETED_RECENTLY)
             return await self._create(name, attributes)
         url: str = answer["QueueUrl"]
@@ -175,5 +175,3 @@ class Queues:
             f"the policy of {queue_arn} was overwritten {POLICY_TRIES} times: who else sets it?",
             code="PolicyOverwritten",
         )
-
-

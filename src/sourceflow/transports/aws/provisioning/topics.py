@@ -11,6 +11,8 @@ from sourceflow.transports.aws.provisioning.queues import is_missing
 from sourceflow.transports.aws.provisioning.resources import ProvisionedTopic
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from sourceflow.transports.aws.control_plane import ControlPlane
     from sourceflow.transports.aws.provisioning.plan import TopicPlan
 
@@ -149,7 +151,7 @@ async def _pages(
     *,
     where: tuple[str, str] | None = None,
     **parameters: Any,
-) -> Any:
+) -> AsyncIterator[str]:
     token: dict[str, str] = {}
     while True:
         answer = await plane.sns(operation, **parameters, **token)
