@@ -1,0 +1,5 @@
+"""SQS and SNS in memory."""
+
+from sourceflow.testing.local_aws.local_aws import LocalAws
+
+__all__ = ("LocalAws",)

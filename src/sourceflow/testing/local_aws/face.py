@@ -1,0 +1,82 @@
+"""Requests and answers as they look on the wire."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import parse_qsl
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sourceflow.testing.local_aws.errors import AwsFault
+
+__all__ = ("Answer", "form_of", "json_answer", "json_fault", "xml_answer", "xml_fault")
+
+JSON: Final = "application/x-amz-json-1.0"
+NAMESPACES: Final = {
+    "sns": "http://sns.amazonaws.com/doc/2010-03-31/",
+    "sts": "https://sts.amazonaws.com/doc/2011-06-15/",
+}
+SERVER_ERROR: Final = 500
+
+
+class Answer(NamedTuple):
+    """What goes back.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The headers.
+        body: The body.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def json_answer(body: bytes) -> Answer:
+    """Return the answer to a JSON request."""
+    return Answer(200, {"Content-Type": JSON, "x-amzn-RequestId": str(uuid.uuid4())}, body)
+
+
+def json_fault(fault: AwsFault) -> Answer:
+    """Return an error in the JSON protocol, with its code in the old one beside it."""
+    blame = "Sender" if fault.status < SERVER_ERROR else "Receiver"
+    headers = {
+        "Content-Type": JSON,
+        "x-amzn-RequestId": str(uuid.uuid4()),
+        "x-amzn-query-error": f"{fault.query_code};{blame}",
+    }
+    body = {"__type": f"com.amazonaws.sqs#{fault.code}", "message": fault.message}
+    return Answer(fault.status, headers, msgspec.json.encode(body))
+
+
+def form_of(body: bytes) -> dict[str, str]:
+    """Return the parameters of a query request."""
+    return dict(parse_qsl(body.decode(), keep_blank_values=True))
+
+
+def xml_answer(service: str, action: str, result: Element | None) -> Answer:
+    """Return the answer to a query request."""
+    root = Element(f"{action}Response", xmlns=NAMESPACES[service])
+    if result is not None:
+        result.tag = f"{action}Result"
+        root.append(result)
+    metadata = SubElement(root, "ResponseMetadata")
+    SubElement(metadata, "RequestId").text = str(uuid.uuid4())
+    return Answer(200, {"Content-Type": "text/xml"}, tostring(root))
+
+
+def xml_fault(service: str, fault: AwsFault) -> Answer:
+    """Return an error in the query protocol."""
+    root = Element("ErrorResponse", xmlns=NAMESPACES.get(service, NAMESPACES["sns"]))
+    error = SubElement(root, "Error")
+    SubElement(error, "Type").text = "Sender" if fault.status < SERVER_ERROR else "Receiver"
+    SubElement(error, "Code").text = fault.code
+    SubElement(error, "Message").text = fault.message
+    SubElement(root, "RequestId").text = str(uuid.uuid4())
+    return Answer(fault.status, {"Content-Type": "text/xml"}, tostring(root))

@@ -1,0 +1,232 @@
+"""SQS and SNS in memory behind their real protocols, on a loopback port."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Final, Self
+
+from aiohttp import web
+
+from sourceflow.clock import SystemClock
+from sourceflow.testing.local_aws.errors import AwsFault
+from sourceflow.testing.local_aws.face import (
+    Answer,
+    form_of,
+    json_answer,
+    json_fault,
+    xml_answer,
+    xml_fault,
+)
+from sourceflow.testing.local_aws.signature import SignatureCheck
+from sourceflow.testing.local_aws.sns.service import Sns
+from sourceflow.testing.local_aws.sqs.service import PendingReceive, Sqs
+from sourceflow.testing.local_aws.sts import call_sts
+from sourceflow.transports.aws.client import StaticCredentials
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from sourceflow.clock import Clock
+    from sourceflow.testing.local_aws.sqs.queue import Queue
+
+__all__ = ("LocalAws",)
+
+MAX_BODY: Final = 8 * 1024 * 1024
+"""Bytes of a request: ten messages of 1 MiB written as JSON would still be refused by SQS itself."""
+
+_TARGET: Final = "AmazonSQS."
+
+
+class LocalAws:
+    """A small AWS of one's own: SQS and SNS with AWS's rules, and nothing outside this process.
+
+    ``async with LocalAws() as aws:`` serves ``aws.endpoint_url``. ``post`` answers the same
+    requests without a socket, and may stand in for the client's HTTP.
+
+    Args:
+        port: The loopback port; 0 takes a free one.
+        host: The address to bind; only loopback makes sense.
+        clock: The time: tests hand in a ``ManualClock``.
+        region: The region that ARNs name.
+        account_id: The account that ARNs name.
+        credentials: Access key ids and their secrets; ``test`` and ``test`` where not given.
+
+    Attributes:
+        calls: How often each operation was called, for tests that count.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        clock: Clock | None = None,
+        region: str = "us-east-1",
+        account_id: str = "000000000000",
+        credentials: Mapping[str, str] | None = None,
+    ) -> None:
+        self._port = port
+        self._host = host
+        self._clock: Clock = SystemClock() if clock is None else clock
+        self._account_id = account_id
+        self._credentials = dict(credentials or {"test": "test"})
+        self._signatures = SignatureCheck(self._credentials)
+        self._sqs = Sqs(region=region, account_id=account_id, base_url=lambda: self.endpoint_url)
+        self._sqs.on_visible = self._wake
+        self._sns = Sns(
+            region=region,
+            account_id=account_id,
+            deliver=lambda delivery: self._sqs.deliver(delivery, self._now()),
+            endpoint=lambda: self.endpoint_url,
+        )
+        self._waiting: dict[Queue, set[asyncio.Future[None]]] = {}
+        self._runner: web.ServerRunner | None = None
+        self.calls: Counter[str] = Counter()
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where it answers: hand it to clients as their endpoint."""
+        return f"http://{self._host}:{self._port}"
+
+    def static_credentials(self) -> StaticCredentials:
+        """Return credentials that it accepts."""
+        key, secret = next(iter(self._credentials.items()))
+        return StaticCredentials(key, secret)
+
+    async def __aenter__(self) -> Self:
+        """Begin to serve.
+
+        Raises:
+            OSError: The port is taken.
+        """
+        server = web.Server(self._serve, handler_cancellation=True, access_log=None)
+        self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
+        await self._runner.setup()
+        try:
+            site = web.TCPSite(self._runner, self._host, self._port)
+            await site.start()
+        except OSError:
+            await self._runner.cleanup()
+            raise
+        self._port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._runner is not None  # it serves
+        for waiting in self._waiting.values():
+            for future in waiting:
+                future.cancel()
+        await self._runner.cleanup()
+
+    async def _serve(self, request: web.BaseRequest) -> web.Response:
+        request._client_max_size = MAX_BODY  # noqa: SLF001 - web.Server has no other way to say it
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return web.Response(status=413, text="the request is too large")
+        answer = await self._answer(
+            request.method,
+            request.rel_url.raw_path,
+            request.rel_url.raw_query_string,
+            request.headers,
+            body,
+        )
+        return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+
+    async def post(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout: float,  # noqa: ASYNC109 - the shape of the client's HTTP
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Answer a request without a socket, in the shape of the client's ``HttpClient``."""
+        path = "/" + url.split("://", 1)[-1].partition("/")[2]
+        lowered = {name.lower(): value for name, value in headers.items()}
+        lowered.setdefault("host", url.split("://", 1)[-1].partition("/")[0])
+        async with asyncio.timeout(timeout):
+            answer = await self._answer("POST", path, "", _Folded(lowered), body)
+        return answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.body
+
+    async def aclose(self) -> None:
+        """Nothing is held open by ``post``."""
+
+    async def _answer(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> Answer:
+        target = headers.get("X-Amz-Target", "")
+        is_sqs = target.startswith(_TARGET)
+        service = "sqs" if is_sqs else "sns"
+        try:
+            signed = self._signatures.check(method, path, query, headers, body, self._now())
+            service = "sqs" if is_sqs else signed.service
+            if is_sqs:
+                return json_answer(await self._call_sqs(target.removeprefix(_TARGET), body))
+            return self._call_query(service, form_of(body))
+        except AwsFault as fault:
+            return json_fault(fault) if is_sqs else xml_fault(service, fault)
+
+    async def _call_sqs(self, operation: str, body: bytes) -> bytes:
+        self.calls[operation] += 1
+        if operation == "ReceiveMessage":
+            return await self._receive(self._sqs.receive(body))
+        return self._sqs.call(operation, body, self._now())
+
+    def _call_query(self, service: str, form: Mapping[str, str]) -> Answer:
+        action = form.get("Action", "")
+        self.calls[action] += 1
+        if service == "sts":
+            return xml_answer("sts", action, call_sts(action, self._account_id))
+        if service != "sns":
+            raise AwsFault("InvalidAction", f"LocalAws has no service {service!r}.", status=400)
+        return xml_answer("sns", action, self._sns.call(action, form, self._now()))
+
+    async def _receive(self, pending: PendingReceive) -> bytes:
+        """Answer at once if there are messages; else when some show, or when the wait is over."""
+        deadline = self._clock.monotonic() + pending.wait
+        while True:
+            answer = pending.try_now(self._now())
+            if answer is not None:
+                return answer
+            left = deadline - self._clock.monotonic()
+            if left <= 0:
+                return b"{}"
+            await self._wait(pending.queue, left)
+
+    async def _wait(self, queue: Queue, seconds: float) -> None:
+        due = queue.next_change()
+        if due is not None:
+            seconds = min(seconds, max(due - self._now(), 0.001))
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(queue, set())
+        waiting.add(future)
+        sleep = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait((future, sleep), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleep.cancel()
+            waiting.discard(future)
+            if not waiting:
+                self._waiting.pop(queue, None)
+
+    def _wake(self, queue: Queue) -> None:
+        for future in self._waiting.get(queue, ()):
+            if not future.done():
+                future.set_result(None)
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+
+class _Folded(dict[str, str]):
+    """Headers looked up without regard to case."""
+
+    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
+        return super().get(name.lower(), default)

@@ -1,0 +1,1 @@
+"""The sns of LocalAws."""

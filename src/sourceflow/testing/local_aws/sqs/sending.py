@@ -1,0 +1,114 @@
+"""What a message must be like to be sent."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from sourceflow.testing.local_aws.attributes import check_attributes, size_of_attributes
+from sourceflow.testing.local_aws.errors import AwsFault
+
+if TYPE_CHECKING:
+    from sourceflow.testing.local_aws.sqs.settings import QueueSettings
+    from sourceflow.testing.local_aws.sqs.shapes import SendMessage
+
+__all__ = ("check_message", "deduplication_of")
+
+_FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_PUNCTUATED: Final = re.compile(r"[!-~]{1,128}")
+MAX_DELAY: Final = 900
+
+
+def check_message(settings: QueueSettings, request: SendMessage) -> int:
+    """Check a message and return its bytes.
+
+    Raises:
+        AwsFault: It cannot be sent.
+    """
+    body = request.message_body
+    if not body:
+        raise _parameter_missing("MessageBody")
+    if _FORBIDDEN.search(body):
+        raise AwsFault(
+            "InvalidMessageContents",
+            "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to "
+            "#xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF",
+        )
+    attributes = request.message_attributes
+    size = len(body) if body.isascii() else len(body.encode())
+    if attributes:
+        try:
+            check_attributes(attributes)
+        except ValueError as error:
+            raise AwsFault("InvalidParameterValue", str(error)) from None
+        size += size_of_attributes(attributes)
+    if size > settings.max_bytes:
+        raise AwsFault(
+            "InvalidParameterValue",
+            "One or more parameters are invalid. Reason: Message must be shorter than "
+            f"{settings.max_bytes} bytes.",
+        )
+    _check_system_attributes(request)
+    _check_delay(settings, request)
+    _check_group(settings, request)
+    return size
+
+
+def _check_system_attributes(request: SendMessage) -> None:
+    for name in request.message_system_attributes:
+        if name != "AWSTraceHeader":
+            raise AwsFault(
+                "InvalidParameterValue", f"Message system attribute name {name} is not supported."
+            )
+
+
+def _check_delay(settings: QueueSettings, request: SendMessage) -> None:
+    delay = request.delay_seconds
+    if delay is None:
+        return
+    if settings.is_fifo and delay:
+        raise AwsFault(
+            "InvalidParameterValue",
+            f"Value {delay} for parameter DelaySeconds is invalid. Reason: The request include "
+            "parameter that is not valid for this queue type.",
+        )
+    if not 0 <= delay <= MAX_DELAY:
+        raise AwsFault(
+            "InvalidParameterValue",
+            f"Value {delay} for parameter DelaySeconds is invalid. Reason: DelaySeconds must be "
+            f">= 0 and <= {MAX_DELAY}.",
+        )
+
+
+def _check_group(settings: QueueSettings, request: SendMessage) -> None:
+    group, deduplication = request.message_group_id, request.message_deduplication_id
+    if settings.is_fifo and group is None:
+        raise _parameter_missing("MessageGroupId")
+    if not settings.is_fifo and deduplication is not None:
+        raise AwsFault(
+            "InvalidParameterValue",
+            f"Value {deduplication} for parameter MessageDeduplicationId is invalid. Reason: The "
+            "request includes a parameter that is not valid for this queue type.",
+        )
+    if settings.is_fifo and deduplication is None and not settings.content_based:
+        raise AwsFault(
+            "InvalidParameterValue",
+            "The queue should either have ContentBasedDeduplication enabled or "
+            "MessageDeduplicationId provided explicitly",
+        )
+    for name, value in (("MessageGroupId", group), ("MessageDeduplicationId", deduplication)):
+        if value is not None and not _PUNCTUATED.fullmatch(value):
+            raise AwsFault(
+                "InvalidParameterValue",
+                f"Value {value} for parameter {name} is invalid. Reason: {name} can only include "
+                "alphanumeric and punctuation characters. 1 to 128 in length.",
+            )
+
+
+def _parameter_missing(name: str) -> AwsFault:
+    return AwsFault("MissingParameter", f"The request must contain the parameter {name}.")
+
+
+def deduplication_of(settings: QueueSettings, request: SendMessage) -> str | None:
+    """Return the deduplication id that was given; None lets the queue make it of the body."""
+    return request.message_deduplication_id if settings.is_fifo else None
