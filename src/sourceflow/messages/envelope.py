@@ -112,9 +112,9 @@ def check_headers(headers: Mapping[str, Any]) -> None:
         if _CONTROL.search(value):
             raise InvalidMessageError(f"the header {name!r} holds a control character")
         try:
-            check_text(value, f"the header {name!r}")
+            check_text(value)
         except LimitError as error:
-            raise InvalidMessageError(str(error)) from None
+            raise InvalidMessageError(f"the header {name!r} {error}") from None
 
 
 def check_message_id(message_id: Any) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
-from random import SystemRandom
+from random import Random
 from typing import Final
 
 __all__ = ("MessageIds", "new_message_id")
 
-_RANDOM: Final = SystemRandom()
+_RANDOM: Final = Random()  # ids must be unlike each other, not unguessable
+os.register_at_fork(after_in_child=_RANDOM.seed)
 _RANDOM_BITS: Final = 74
 _STEP_BITS: Final = 32
 

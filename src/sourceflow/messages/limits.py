@@ -27,59 +27,61 @@ MAX_DECIMAL_EXPONENT: Final = 64
 _FORBIDDEN: Final = re.compile("[\ufffe\uffff\ud800-\udfff]")
 _PLAIN: Final = (NoneType, bool, int, bytes, UUID, date, time, timedelta)
 
-Check = Callable[[Any, str], None]
+Check = Callable[[Any], None]
 
 
 class LimitError(ValueError):
     """A value is outside of the limits; the text names the place, never the value."""
 
 
-def check_text(value: str, path: str) -> None:
-    """Refuse what SQS does not take: U+FFFE, U+FFFF and lone surrogates (API reference, SendMessage)."""
+def check_text(value: str) -> None:
+    """Refuse what SQS does not take: U+FFFE, U+FFFF and lone surrogates (API reference, SendMessage).
+
+    Raises:
+        LimitError: It holds one.
+    """
     if not value.isascii() and _FORBIDDEN.search(value):
-        raise LimitError(
-            f"{path} holds a character that is no text (U+FFFE, U+FFFF or a surrogate)"
-        )
+        raise LimitError("holds a character that is no text (U+FFFE, U+FFFF or a surrogate)")
 
 
-def _check_float(value: float, path: str) -> None:
+def _check_float(value: float) -> None:
     if not math.isfinite(value):
-        raise LimitError(f"{path} is not a finite number")
+        raise LimitError("is not a finite number")
 
 
-def _check_decimal(value: Decimal, path: str) -> None:
+def _check_decimal(value: Decimal) -> None:
     _, digits, exponent = value.as_tuple()
     if not isinstance(exponent, int):
-        raise LimitError(f"{path} is not a finite number")
-    if len(digits) > MAX_DECIMAL_DIGITS or abs(exponent) > MAX_DECIMAL_EXPONENT:
+        raise LimitError("is not a finite number")
+    if (
+        len(digits) > MAX_DECIMAL_DIGITS
+        or not -MAX_DECIMAL_EXPONENT <= exponent <= MAX_DECIMAL_EXPONENT
+    ):
         raise LimitError(
-            f"{path} has more than {MAX_DECIMAL_DIGITS} digits or an exponent beyond "
+            f"has more than {MAX_DECIMAL_DIGITS} digits or an exponent beyond "
             f"{MAX_DECIMAL_EXPONENT}"
         )
 
 
-def _check_datetime(value: datetime, path: str) -> None:
+def _check_datetime(value: datetime) -> None:
     if value.tzinfo is None:
-        raise LimitError(f"{path} is a datetime without a time zone")
+        raise LimitError("is a datetime without a time zone")
 
 
-def _check_any(value: Any, path: str) -> None:
+def _check_any(value: Any) -> None:
     """Check a value by what it is, all the way down."""
     check = _LEAVES.get(type(value))
     if check is not None:
-        check(value, path)
+        check(value)
     elif isinstance(value, Mapping):
         for key, each in value.items():
-            _check_any(key, f"{path}[...]")
-            _check_any(each, f"{path}[...]")
+            _check_any(key)
+            _check_any(each)
     elif isinstance(value, (list, tuple, set, frozenset)):
         for each in value:
-            _check_any(each, f"{path}[...]")
-    elif isinstance(value, msgspec.Struct):
-        limits_of(type(value)).check(value, path)
-    elif dataclasses.is_dataclass(value):
-        for field in dataclasses.fields(value):
-            _check_any(getattr(value, field.name), f"{path}.{field.name}")
+            _check_any(each)
+    elif isinstance(value, msgspec.Struct) or dataclasses.is_dataclass(value):
+        limits_of(type(value)).check(value)
 
 
 _LEAVES: Final[dict[type[Any], Check]] = {
@@ -99,14 +101,20 @@ class Limits:
         checks = ((name, _check_of(hint)) for name, hint in hints.items())
         self._checks = tuple((name, check) for name, check in checks if check is not None)
 
-    def check(self, value: Any, path: str = "$") -> None:
+    def check(self, value: Any) -> None:
         """Check a message or state.
 
         Raises:
-            LimitError: A field is outside of the limits.
+            LimitError: A field is outside of the limits; names the field.
         """
         for name, check in self._checks:
-            check(getattr(value, name), f"{path}.{name}")
+            field = getattr(value, name)
+            if field is None:
+                continue
+            try:
+                check(field)
+            except LimitError as error:
+                raise LimitError(f"{name} {error}") from None
 
 
 def _check_of(hint: Any) -> Check | None:
@@ -120,7 +128,10 @@ def _check_of(hint: Any) -> Check | None:
         return _check_of(arguments[0])
     if origin is typing.Literal:
         return None
-    if origin in {typing.Union, UnionType, list, tuple, set, frozenset, dict}:
+    if origin in {typing.Union, UnionType}:
+        parts = [_check_of(each) for each in arguments if each is not NoneType]
+        return None if not any(parts) else parts[0] if len(parts) == 1 else _check_any
+    if origin in {list, tuple, set, frozenset, dict}:
         parts = [_check_of(each) for each in arguments if each is not Ellipsis]
         return _check_any if any(parts) else None
     return _check_any

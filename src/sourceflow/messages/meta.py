@@ -16,6 +16,7 @@ import msgspec
 
 from sourceflow.errors import InvalidMessageError
 from sourceflow.messages.limits import LimitError, limits_of
+from sourceflow.messages.plain_types import has_plain_types
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -156,7 +157,8 @@ def validate(value: Any) -> None:
     """
     cls = type(value)
     try:
-        msgspec.convert(msgspec.to_builtins(value, builtin_types=_KEPT), cls)
+        if not has_plain_types(value):
+            msgspec.convert(msgspec.to_builtins(value, builtin_types=_KEPT), cls)
         limits_of(cls).check(value)
     except (msgspec.ValidationError, LimitError) as error:
         raise InvalidMessageError(f"{cls.__name__}: {scrub(str(error))}") from None

@@ -26,7 +26,6 @@ from sourceflow.testing import LocalAws
 from sourceflow.testing.clock import ManualClock
 
 REGION = "us-east-1"
-DOCS = "https://docs.aws.amazon.com/"
 #: Seconds that a message may take to show, in real time.
 SHOWS_WITHIN = 8.0
 #: What LocalStack can be made to wait for; longer cases run on LocalAws alone.
@@ -65,8 +64,11 @@ class LocalAwsServer:
     def advance(self, by: timedelta) -> None:
         asyncio.run_coroutine_threadsafe(self.clock.advance(by), self._loop).result(timeout=30)
 
-    def has_sleepers(self) -> bool:
-        return self.clock.sleepers > 0
+    def await_poller(self) -> None:
+        """Wait until a long poll waits for the clock."""
+        deadline = time.monotonic() + SHOWS_WITHIN
+        while not self.clock.sleepers and time.monotonic() < deadline:
+            time.sleep(0.005)
 
     def settle(self) -> None:
         """Deliveries are done when the publish is answered."""
@@ -91,8 +93,9 @@ class LocalStackServer:
         assert by <= LONGEST_REAL_WAIT, "take the fixture local_aws: LocalStack would really wait"
         time.sleep(by.total_seconds())
 
-    def has_sleepers(self) -> bool:
-        return True
+    def await_poller(self) -> None:
+        """Nothing says when a poll has reached it; this is ample."""
+        time.sleep(0.3)
 
     def settle(self) -> None:
         """Deliveries of SNS go through threads."""
@@ -273,10 +276,10 @@ class Backend:
 
         Args:
             why: What LocalStack does instead.
-            rule: The page of AWS that has the rule, below docs.aws.amazon.com.
+            rule: The page of AWS's documentation that has the rule.
         """
         if not self.is_local_aws:
-            reason = f"LocalStack is laxer than AWS: {why} ({DOCS}{rule})"
+            reason = f"LocalStack is laxer than AWS: {why} (the rule: {rule})"
             kinds = (AssertionError, pytest.fail.Exception)
             self._node.add_marker(pytest.mark.xfail(reason=reason, raises=kinds, strict=True))
 
@@ -313,11 +316,14 @@ class Backend:
         return self.topic(**{"FifoTopic": "true", **attributes})
 
     @contextmanager
-    def refused(self, code, text=""):
-        """Expect botocore to raise this code, with this text in the message."""
-        with pytest.raises(ClientError, match=re.escape(text)) as caught:
+    def refused(self, *codes, text="", status=None):
+        """Expect botocore to raise one of these codes, with this text in the message."""
+        with pytest.raises(ClientError, match=re.escape(text) or None) as caught:
             yield caught
-        assert caught.value.response["Error"]["Code"] == code
+        answer = caught.value.response
+        assert answer["Error"]["Code"] in codes
+        if status is not None:
+            assert answer["ResponseMetadata"]["HTTPStatusCode"] == status
 
     def begin(self, call, *arguments, **parameters):
         """Run a call in a thread; returns its future."""
@@ -326,10 +332,12 @@ class Backend:
     def begin_poll(self, queue, seconds, **parameters):
         """Begin a long poll, and return its future when it waits at the server."""
         poll = self.begin(queue.receive, WaitTimeSeconds=seconds, **parameters)
-        deadline = time.monotonic() + SHOWS_WITHIN
-        while not (poll.done() or self._server.has_sleepers()) and time.monotonic() < deadline:
-            time.sleep(0.005)
+        self.await_poller()
         return poll
+
+    def await_poller(self):
+        """Wait until a long poll has reached the server."""
+        self._server.await_poller()
 
     @contextmanager
     def during(self, node):

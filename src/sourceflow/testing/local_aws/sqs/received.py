@@ -86,7 +86,7 @@ def _chosen(
         return {}
     if "All" in wanted or ".*" in wanted:
         return attributes
-    prefixes = tuple(name.removesuffix("*") for name in wanted if name.endswith(".*"))
+    prefixes = tuple(name.removesuffix(".*") for name in wanted if name.endswith(".*"))
     return {
         name: value
         for name, value in attributes.items()

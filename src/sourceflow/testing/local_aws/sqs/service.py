@@ -320,10 +320,8 @@ class Sqs:
 
     def _set_attributes(self, request: shapes.SetAttributes, now: float) -> None:
         queue = self._queue(request.queue_url)
-        if request.attributes.get("FifoQueue", "true" if queue.settings.is_fifo else None) != (
-            "true" if queue.settings.is_fifo else None
-        ):
-            raise AwsFault("InvalidAttributeName", "Unknown Attribute FifoQueue.")
+        if "FifoQueue" in request.attributes:
+            _refuse_other_kind(queue, request.attributes["FifoQueue"])
         trial = QueueSettings(queue.settings.name, {**queue.settings.values, **request.attributes})
         self._check_redrive(trial)
         queue.settings.change(request.attributes)
@@ -445,6 +443,17 @@ def _missing() -> AwsFault:
         "The specified queue does not exist.",
         query_code="AWS.SimpleQueueService.NonExistentQueue",
     )
+
+
+def _refuse_other_kind(queue: Queue, value: str) -> None:
+    if not queue.settings.is_fifo:
+        raise AwsFault("InvalidAttributeName", "Unknown Attribute FifoQueue.")
+    if value != "true":
+        raise AwsFault(
+            "InvalidAttributeValue",
+            "Invalid value for the parameter FifoQueue. Reason: Modifying queue type is not "
+            "supported.",
+        )
 
 
 def _check_range(name: str, value: int | None, least: int, most: int) -> None:
