@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -110,10 +111,8 @@ class LocalStack:
         process, self._process = self._process, None
         if process is not None:
             for how, within in ((signal.SIGTERM, ENDS_WITHIN), (signal.SIGKILL, ENDS_WITHIN)):
-                try:
+                with suppress(ProcessLookupError):  # all of the group have ended
                     os.killpg(process.pid, how)
-                except ProcessLookupError:
-                    pass  # all of the group have ended
                 try:
                     process.wait(within)
                     break

@@ -82,7 +82,10 @@ async def test_an_account_that_cannot_be_opened_leaves_no_trace(app, holder, dep
 async def test_amounts_that_are_nothing_are_refused_and_leave_no_trace(used, amount):
     accounts = used.aggregate(bank.Accounts)
     before = await used.get(bank.AccountView, "a-1")
-    for refused in (accounts.deposit("a-1", Decimal(amount)), accounts.withdraw("a-1", Decimal(amount))):
+    for refused in (
+        accounts.deposit("a-1", Decimal(amount)),
+        accounts.withdraw("a-1", Decimal(amount)),
+    ):
         with pytest.raises(RejectedError):
             await refused
     assert await used.get(bank.AccountView, "a-1") == before

@@ -139,7 +139,7 @@ async def run_demo(
     async with AsyncExitStack() as stack:
         local: dict[str, Any] = {}
         if endpoint_url is None:
-            from sourceflow.testing import LocalAws
+            from sourceflow.testing import LocalAws  # noqa: PLC0415 - brings a server along
 
             aws = await stack.enter_async_context(LocalAws())
             endpoint_url = aws.endpoint_url

@@ -6,7 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import MappingProxyType
+from types import FunctionType, MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
 
 if TYPE_CHECKING:
@@ -138,9 +138,10 @@ def projects(
 
 def _marker(mark: HandlerMark) -> Callable[[MethodT], MethodT]:
     def put(method: MethodT) -> MethodT:
-        if not inspect.isfunction(method):
+        function: object = method
+        if not isinstance(function, FunctionType):
             raise TypeError(f"@{mark.kind} marks methods, not {type(method).__name__}")
-        setattr(method, _MARK, mark)
+        setattr(function, _MARK, mark)
         return method
 
     return put

@@ -112,16 +112,18 @@ class SourceflowMeta(msgspec.StructMeta):
         setattr(cls, OPTIONS, options)
         return cls
 
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - of a metaclass
-        """Make an object and check it.
+    if not TYPE_CHECKING:  # or checkers would take its answer for the type of every object
 
-        Raises:
-            InvalidMessageError: A field's value is of the wrong type or outside of the limits.
-            TypeError: A field is missing, unknown, or given by position.
-        """
-        made = super().__call__(*args, **kwargs)
-        validate(made)
-        return made
+        def __call__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - of a metaclass
+            """Make an object and check it.
+
+            Raises:
+                InvalidMessageError: A field's value is of the wrong type or outside of the limits.
+                TypeError: A field is missing, unknown, or given by position.
+            """
+            made = super().__call__(*args, **kwargs)
+            validate(made)
+            return made
 
 
 def _resolve_annotations(namespace: dict[str, Any], enclosing: FrameType) -> None:

@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -115,9 +115,7 @@ class Queue:
     arn: str
 
     def send(self, body="x", **parameters):
-        return self.backend.sqs.send_message(
-            QueueUrl=self.url, MessageBody=body, **parameters
-        )
+        return self.backend.sqs.send_message(QueueUrl=self.url, MessageBody=body, **parameters)
 
     def send_batch(self, *entries):
         return self.backend.sqs.send_message_batch(QueueUrl=self.url, Entries=list(entries))
@@ -159,9 +157,7 @@ class Queue:
         return not self.receive(VisibilityTimeout=0)
 
     def delete(self, message):
-        self.backend.sqs.delete_message(
-            QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"]
-        )
+        self.backend.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
 
     def hide(self, message, seconds):
         self.backend.sqs.change_message_visibility(
@@ -352,10 +348,8 @@ class Backend:
             for topic in topics:
                 self.sns.delete_topic(TopicArn=topic.arn)
             for url in queues:
-                try:
+                with suppress(self.sqs.exceptions.QueueDoesNotExist):  # the test did it
                     self.sqs.delete_queue(QueueUrl=url)
-                except self.sqs.exceptions.QueueDoesNotExist:
-                    pass  # the test did it
 
     def close(self):
         self._pool.shutdown()

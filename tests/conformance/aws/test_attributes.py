@@ -124,9 +124,7 @@ def test_a_number_must_be_one(backend):
 def test_system_attributes_come_only_when_asked_for(backend):
     queue = backend.queue()
     queue.send()
-    assert "Attributes" not in queue.take_one(
-        MessageSystemAttributeNames=[], VisibilityTimeout=0
-    )
+    assert "Attributes" not in queue.take_one(MessageSystemAttributeNames=[], VisibilityTimeout=0)
     some = queue.take_one(MessageSystemAttributeNames=["SentTimestamp"], VisibilityTimeout=0)
     assert some["Attributes"].keys() == {"SentTimestamp"}
     every = queue.take_one(MessageSystemAttributeNames=["All"])["Attributes"]

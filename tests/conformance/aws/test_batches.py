@@ -22,9 +22,7 @@ def batch(backend, queue, call, identities, handle="none"):
             entries = [
                 {"Id": i, "ReceiptHandle": handle, "VisibilityTimeout": 0} for i in identities
             ]
-            return backend.sqs.change_message_visibility_batch(
-                QueueUrl=queue.url, Entries=entries
-            )
+            return backend.sqs.change_message_visibility_batch(QueueUrl=queue.url, Entries=entries)
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -88,9 +86,7 @@ def test_all_entries_together_have_one_mebibyte_at_most(backend):
     queue = backend.queue()
     half = "x" * 524_288
     with backend.refused(f"{PREFIX}BatchRequestTooLong", text="1048576"):
-        queue.send_batch(
-            {"Id": "a", "MessageBody": half}, {"Id": "b", "MessageBody": f"{half}x"}
-        )
+        queue.send_batch({"Id": "a", "MessageBody": half}, {"Id": "b", "MessageBody": f"{half}x"})
     assert queue.counts() == (0, 0, 0)
     answer = queue.send_batch({"Id": "a", "MessageBody": half}, {"Id": "b", "MessageBody": half})
     assert len(answer["Successful"]) == 2

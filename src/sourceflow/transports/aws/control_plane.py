@@ -96,7 +96,7 @@ class ControlPlane:
             try:
                 answer: dict[str, Any] = await asyncio.to_thread(lambda: method(**parameters))
             except ClientError as error:
-                details = error.response["Error"]
+                details = error.response.get("Error", {})
                 status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
                 raise classify(
                     details.get("Message", ""),
