@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from sourceflow import Command, Event, Key
+from sourceflow.bus.changes import Destination
+from sourceflow.errors import (
+    AwsRequestError,
+    AwsThrottledError,
+    AwsTransientError,
+    MessageTooLargeError,
+)
+from sourceflow.resilience import Backoff
+from sourceflow.transports.aws.sender import ENTRY_TRIES, Sender, Target
+
+
+class Pay(Command):
+    id: Key[str]
+    note: str = ""
+
+
+class Paid(Event):
+    id: Key[str]
+
+
+@pytest.fixture
+async def url(make_queue):
+    return await make_queue("payments.fifo")
+
+
+@pytest.fixture
+def make_sender(sqs, sns, tasks, clock):
+    def make(url, *, name="payments.fifo", max_bytes=1_048_576, is_topic=False):
+        target = Target(
+            name=name,
+            address=url,
+            is_topic=is_topic,
+            is_fifo=name.endswith(".fifo"),
+            max_bytes=max_bytes,
+        )
+        return Sender(
+            sqs=sqs,
+            sns=sns,
+            targets={Destination("topic" if is_topic else "queue", name): target},
+            tasks=tasks,
+            clock=clock,
+            backoff=Backoff(random=lambda: 1.0),
+        )
+
+    return make
+
+
+async def test_a_command_enters_its_fifo_queue_under_its_key_and_its_own_id(
+    make_sender, url, outgoing_of, receive_all
+):
+    sent = outgoing_of(Pay(id="o-1"), "payments.fifo")
+
+    assert await make_sender(url).send([sent]) == [None]
+    [message] = await receive_all(url)
+    assert message.body.encode() == sent.body
+    assert message.system.message_group_id == "o-1"
+    assert message.system.message_deduplication_id == sent.envelope.id
+    assert message.attributes["type"].string_value == "Pay"
+
+
+async def test_two_equal_commands_are_two_commands(make_sender, url, outgoing_of, receive_all):
+    sender = make_sender(url)
+
+    await sender.send([outgoing_of(Pay(id="o-1"), "payments.fifo") for _ in range(2)])
+    assert len(await receive_all(url)) == 2
+
+
+async def test_a_standard_queue_gets_neither_group_nor_deduplication_id(
+    make_sender, make_queue, outgoing_of, wire
+):
+    url = await make_queue("payments")
+
+    await make_sender(url, name="payments").send([outgoing_of(Pay(id="o-1"), "payments")])
+    [entry] = wire.requests("SendMessageBatch")[0]["Entries"]
+    assert set(entry) == {"Id", "MessageBody", "MessageAttributes"}
+
+
+async def test_many_senders_share_calls(make_sender, make_queue, outgoing_of, wire):
+    url = await make_queue("payments")
+    sender = make_sender(url, name="payments")
+
+    await asyncio.gather(
+        *(sender.send([outgoing_of(Pay(id=str(n)), "payments")]) for n in range(100))
+    )
+    assert wire.count("SendMessageBatch") == 10
+
+
+async def test_the_order_of_a_key_is_the_order_of_sending(
+    make_sender, url, outgoing_of, wire, clock
+):
+    sender = make_sender(url)
+    wire.next("SendMessageBatch", AwsTransientError("reset", code="ConnectionFailed"))
+    sending = asyncio.create_task(
+        sender.send([outgoing_of(Pay(id="o-1", note=str(n)), "payments.fifo") for n in range(5)])
+    )
+    while not sending.done():
+        await clock.advance(timedelta(seconds=1))
+
+    assert await sending == [None] * 5
+    notes = [
+        request["Entries"][0]["MessageBody"].partition('"note":"')[2][0]
+        for request in wire.requests("SendMessageBatch")
+    ]
+    assert notes == ["0", "0", "1", "2", "3", "4"]
+
+
+async def test_an_answer_that_got_lost_sends_a_command_once(
+    make_sender, url, outgoing_of, wire, lost, clock, receive_all
+):
+    wire.next("SendMessageBatch", lost(AwsTransientError("reset", code="ConnectionFailed")))
+    sending = asyncio.create_task(
+        make_sender(url).send([outgoing_of(Pay(id="1"), "payments.fifo")])
+    )
+    while not sending.done():
+        await clock.advance(timedelta(seconds=1))
+
+    assert await sending == [None]
+    assert wire.count("SendMessageBatch") == 2
+    assert len(await receive_all(url)) == 1
+
+
+def refusal(*entries):
+    """An answer of SQS that takes nothing; names the entries with a code and whose fault it is."""
+    return 200, {
+        "Failed": [
+            {"Id": at, "Code": code, "SenderFault": fault, "Message": "no"}
+            for at, code, fault in entries
+        ],
+        "Successful": [],
+    }
+
+
+async def test_an_entry_that_can_never_be_sent_fails_alone(
+    make_sender, make_queue, outgoing_of, wire, receive_all
+):
+    url = await make_queue("payments")
+    sender = make_sender(url, name="payments")
+    good, bad = (outgoing_of(Pay(id=key), "payments") for key in ("good", "bad"))
+    bad = bad._replace(body=bad.body + b"\x00")  # nothing that SQS takes
+
+    first, second = await sender.send([good, bad])
+    assert first is None
+    assert isinstance(second, AwsRequestError)
+    assert wire.count("SendMessageBatch") == 1
+    assert [message.body.encode() for message in await receive_all(url)] == [good.body]
+
+
+async def test_an_entry_refused_for_a_passing_reason_is_sent_again_alone(
+    make_sender, make_queue, outgoing_of, wire, clock, receive_all
+):
+    url = await make_queue("payments")
+    sender = make_sender(url, name="payments")
+    messages = [outgoing_of(Pay(id=str(n)), "payments") for n in range(3)]
+    wire.next(
+        "SendMessageBatch",
+        (
+            200,
+            {
+                "Successful": [{"Id": at, "MessageId": at} for at in "02"],
+                "Failed": refusal(("1", "InternalError", False))[1]["Failed"],
+            },
+        ),
+    )
+    sending = asyncio.create_task(sender.send(messages))
+    while not sending.done():
+        await clock.advance(timedelta(seconds=1))
+
+    assert await sending == [None, None, None]
+    assert [len(request["Entries"]) for request in wire.requests("SendMessageBatch")] == [3, 1]
+    assert [message.body.encode() for message in await receive_all(url)] == [messages[1].body]
+
+
+async def test_an_entry_that_stays_refused_raises_for_its_sender_in_the_end(
+    make_sender, make_queue, outgoing_of, wire, clock
+):
+    url = await make_queue("payments")
+    wire.next("SendMessageBatch", *[refusal(("0", "InternalError", False))] * ENTRY_TRIES)
+    sending = asyncio.create_task(
+        make_sender(url, name="payments").send([outgoing_of(Pay(id="1"), "payments")])
+    )
+    while not sending.done():
+        await clock.advance(timedelta(seconds=10))
+
+    [error] = await sending
+    assert isinstance(error, AwsTransientError)
+    assert wire.count("SendMessageBatch") == ENTRY_TRIES
+
+
+async def test_a_throttled_call_is_made_again(make_sender, url, outgoing_of, wire, clock):
+    wire.next(
+        "SendMessageBatch",
+        (403, {"__type": "com.amazonaws.sqs#RequestThrottled", "message": "slow down"}),
+    )
+    sending = asyncio.create_task(
+        make_sender(url).send([outgoing_of(Pay(id="1"), "payments.fifo")])
+    )
+    while not sending.done():
+        await clock.advance(timedelta(seconds=1))
+
+    assert await sending == [None]
+
+
+async def test_a_call_that_is_always_throttled_fails_its_messages(
+    make_sender, url, outgoing_of, wire, clock
+):
+    wire.next(
+        "SendMessageBatch",
+        *[(403, {"__type": "com.amazonaws.sqs#RequestThrottled", "message": "slow"})] * 50,
+    )
+    sending = asyncio.create_task(
+        make_sender(url).send([outgoing_of(Pay(id="1"), "payments.fifo")])
+    )
+    while not sending.done():
+        await clock.advance(timedelta(seconds=30))
+
+    [error] = await sending
+    assert isinstance(error, AwsThrottledError)
+
+
+async def test_what_can_never_fit_is_refused_with_size_and_limit(make_sender, url, outgoing_of):
+    sender = make_sender(url, max_bytes=500)
+    sender.admit(outgoing_of(Pay(id="1"), "payments.fifo"))
+
+    with pytest.raises(MessageTooLargeError) as caught:
+        sender.admit(outgoing_of(Pay(id="1", note="x" * 500), "payments.fifo"))
+    assert caught.value.limit == 500
+    assert 500 < caught.value.size < 1000
+    assert "payments.fifo" in str(caught.value)
+
+
+async def test_a_batch_stays_below_the_byte_limit(make_sender, make_queue, outgoing_of, wire):
+    url = await make_queue("payments")
+    sender = make_sender(url, name="payments", max_bytes=1200)
+
+    results = await sender.send(
+        [outgoing_of(Pay(id=str(n), note="x" * 200), "payments") for n in range(4)]
+    )
+    assert results == [None] * 4
+    assert [len(request["Entries"]) for request in wire.requests("SendMessageBatch")] == [2, 2]
+
+
+async def test_an_event_is_published_with_its_type_beside_it(
+    make_sender, outgoing_of, aws, wire, clock
+):
+    arn = await _make_topic(aws, wire, "order-events")
+    sender = make_sender(arn, name="order-events", is_topic=True)
+
+    assert (
+        await sender.send([outgoing_of(Paid(id=str(n)), "order-events") for n in range(3)])
+        == [None] * 3
+    )
+    [request] = wire.requests("PublishBatch")
+    entry = "PublishBatchRequestEntries.member.1"
+    assert request[f"{entry}.MessageAttributes.entry.1.Name"] == "type"
+    assert request[f"{entry}.MessageAttributes.entry.1.Value.StringValue"] == "Paid"
+    assert f"{entry}.MessageGroupId" not in request
+
+
+async def test_an_event_of_a_fifo_topic_has_group_and_deduplication_id(
+    make_sender, outgoing_of, aws, wire
+):
+    arn = await _make_topic(aws, wire, "order-events.fifo", FifoTopic="true")
+    sender = make_sender(arn, name="order-events.fifo", is_topic=True)
+    sent = outgoing_of(Paid(id="o-1"), "order-events.fifo")
+    sent = sent._replace(destination=Destination("topic", "order-events.fifo"))
+
+    assert await sender.send([sent]) == [None]
+    [request] = wire.requests("PublishBatch")
+    entry = "PublishBatchRequestEntries.member.1"
+    assert request[f"{entry}.MessageGroupId"] == "o-1"
+    assert request[f"{entry}.MessageDeduplicationId"] == sent.envelope.id
+
+
+async def _make_topic(aws, wire, name, **attributes):
+    form = {"Name": name}
+    for at, (key, value) in enumerate(attributes.items(), 1):
+        form[f"Attributes.entry.{at}.key"] = key
+        form[f"Attributes.entry.{at}.value"] = value
+    answer = aws._sns.call("CreateTopic", form, aws._now())
+    return next(each.text for each in answer.iter() if each.tag.endswith("TopicArn"))

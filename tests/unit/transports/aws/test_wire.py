@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+import uuid
+from uuid import UUID
+
+import pytest
+
+from sourceflow import Command, Key
+from sourceflow.transports.aws.client import AttributeValue, ReceivedMessage
+from sourceflow.transports.aws.wire import (
+    envelope_id,
+    group_of,
+    message_size,
+    read_arrived,
+    wire_attributes,
+)
+
+TOPIC = "arn:aws:sns:us-east-1:000000000000:order-events"
+
+
+class ByText(Command):
+    id: Key[str]
+
+
+class ByNumber(Command):
+    id: Key[int]
+
+
+class ByUuid(Command):
+    id: Key[UUID]
+
+
+@pytest.fixture
+def group(outgoing_of):
+    return lambda message: group_of(outgoing_of(message, "q").envelope)
+
+
+def received(body, **attributes):
+    values = {name: AttributeValue("String", value) for name, value in attributes.items()}
+    return ReceivedMessage(message_id="m", receipt_handle="r", body=body, attributes=values)
+
+
+def notification(message="{}", *, topic=TOPIC, kind="Notification", **attributes):
+    return json.dumps(
+        {
+            "Type": kind,
+            "MessageId": "n-1",
+            "TopicArn": topic,
+            "Message": message,
+            "Timestamp": "2026-01-01T00:00:00.000Z",
+            "MessageAttributes": {
+                name: {"Type": "String", "Value": value} for name, value in attributes.items()
+            },
+        }
+    )
+
+
+@pytest.mark.parametrize("key", ["o-1", "!", "~", "x" * 128])
+def test_a_key_that_sqs_takes_is_the_group(group, key):
+    assert group(ByText(id=key)) == key
+
+
+@pytest.mark.parametrize("key", ["x" * 129, "two words", "ä", "a\tb", "日本"])
+def test_any_other_key_is_named_by_its_hash(group, key):
+    name = group(ByText(id=key))
+
+    assert name.startswith("~")
+    assert len(name) == 44
+    assert group(ByText(id=key)) == name != group(ByText(id=key + "!"))
+
+
+def test_numbers_and_uuids_are_groups_by_their_text(group):
+    number = uuid.uuid4()
+
+    assert group(ByNumber(id=-42)) == "-42"
+    assert group(ByUuid(id=number)) == str(number)
+
+
+def test_the_type_stands_beside_the_body(outgoing_of):
+    assert wire_attributes(outgoing_of(ByText(id="1"), "q")) == {"type": "ByText"}
+
+
+def test_the_size_counts_names_types_and_values_in_bytes():
+    assert message_size(b"12345", {"type": "Größe"}) == 5 + 4 + 6 + 7
+
+
+def test_a_raw_message_is_taken_as_it_is():
+    arrived = read_arrived(received('{"a":1}', type="Opened"), ())
+
+    assert (arrived.body, arrived.type_hint, arrived.subscribers) == (b'{"a":1}', "Opened", None)
+
+
+def test_an_envelope_of_sns_is_opened_on_an_event_queue():
+    arrived = read_arrived(received(notification('{"a":1}', type="Opened")), {TOPIC})
+
+    assert (arrived.body, arrived.type_hint) == (b'{"a":1}', "Opened")
+
+
+@pytest.mark.parametrize(
+    ("body", "topics"),
+    [
+        (notification(), ()),
+        (notification(topic=TOPIC + "-other"), {TOPIC}),
+        (notification(kind="SubscriptionConfirmation"), {TOPIC}),
+        ("no json", {TOPIC}),
+        ('{"Type":"Notification"}', {TOPIC}),
+        ("[" * 10_000, {TOPIC}),
+    ],
+)
+def test_nothing_else_is_believed_to_be_an_envelope_of_sns(body, topics):
+    arrived = read_arrived(received(body), topics)
+
+    assert (arrived.body, arrived.type_hint) == (body.encode(), None)
+
+
+def test_a_dead_letter_that_comes_back_names_its_subscribers():
+    note = json.dumps({"reason": "RetriesExhausted", "subscribers": ["Views.opened"]})
+
+    arrived = read_arrived(received("{}", **{"type": "Opened", "sourceflow-dead-letter": note}), ())
+
+    assert arrived.subscribers == ("Views.opened",)
+
+
+@pytest.mark.parametrize("note", ["no json", '{"subscribers":[]}', '{"subscribers":7}', "{}"])
+def test_a_note_without_subscribers_is_for_all(note):
+    assert read_arrived(received("{}", **{"sourceflow-dead-letter": note}), ()).subscribers is None
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b'{"id":"a"}', "a"),
+        (b'{"id":""}', None),
+        (b'{"id":7}', None),
+        (b"{}", None),
+        (b"\xff", None),
+        (b"[" * 10_000, None),
+    ],
+)
+def test_an_id_is_read_where_there_is_one(body, found):
+    assert envelope_id(body) == found
