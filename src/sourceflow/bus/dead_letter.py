@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-__all__ = ("DeadLetter", "DeadLetterFilter")
+__all__ = ("DeadLetter", "DeadLetterFilter", "describe_error")
+
+MAX_ERROR: Final = 4_096
+"""Characters of an error's text that are kept."""
+
+_NO_TEXT: Final = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,3 +81,12 @@ class DeadLetterFilter:
             and (self.until is None or letter.time < self.until)
             and (self.replayed is None or (letter.replayed_at is not None) == self.replayed)
         )
+
+
+def describe_error(error: BaseException) -> str:
+    """Return an error's type and text, fit to be stored and sent whatever the text holds."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - a user's own __str__; the failure it tells of counts more
+        text = "(its text cannot be read)"
+    return _NO_TEXT.sub("\ufffd", f"{type(error).__name__}: {text}"[:MAX_ERROR])

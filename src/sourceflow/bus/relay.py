@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from sourceflow.bus.dead_letter import DeadLetter
+from sourceflow.bus.dead_letter import DeadLetter, describe_error
 from sourceflow.bus.ports import Outgoing
 from sourceflow.errors import (
     AwsRequestError,
@@ -245,7 +245,7 @@ class Relay:
             message_id=row.envelope.id,
             type_name=row.envelope.type_name,
             reason="Rejected" if rejected else "RetriesExhausted",
-            error=f"{type(error).__name__}: {error}",
+            error=describe_error(error),
             subscribers=(row.destination.name,) if row.destination.kind == "subscriber" else (),
             body=row.body or self._codec.encode(row.envelope),
             time=self._clock.now(),

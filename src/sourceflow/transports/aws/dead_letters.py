@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
+from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from sourceflow.bus.dead_letter import DeadLetter
-from sourceflow.errors import AwsConfigurationError
+from sourceflow.bus.dead_letter import MAX_ERROR, DeadLetter, describe_error
+from sourceflow.errors import AwsConfigurationError, DependencyError
 from sourceflow.transports.aws.client import SendEntry
 from sourceflow.transports.aws.wire import (
     DEAD_LETTER_ATTRIBUTE,
@@ -37,8 +39,10 @@ MAX_NOTED_BODY: Final = 1_000_000
 """Bytes of body and note up to which the note is sent: with ten attributes beside them the message
 still fits 1 MiB. A larger message has its note only in the records and the log."""
 
-_NOTE_KEEPS: Final = 1024
-"""Bytes of the error's text that are kept where the note would be longer."""
+_ERROR_LENGTHS: Final = (MAX_ERROR, 1024, 256, 64)
+"""Characters of the error's text that are kept: as many as fit the note."""
+
+_DEDUPLICATION_ID: Final = re.compile(r"[!-~]{1,128}")
 
 
 class DeadLetterSender:
@@ -85,7 +89,7 @@ class DeadLetterSender:
         """
         letter = self._letter(message, reason, error, attempts, subscribers)
         await self._post(message, letter)
-        saved = await self._records.save(letter)
+        letter = await self._recorded(letter)
         log.error(
             "message %s of %s is a dead letter (%s): %s",
             letter.message_id,
@@ -93,7 +97,15 @@ class DeadLetterSender:
             reason,
             letter.error,
         )
-        self._observer.dead_lettered(saved)
+        self._observer.dead_lettered(letter)
+
+    async def _recorded(self, letter: DeadLetter) -> DeadLetter:
+        """Keep a record; the message is safe in the dead letter queue also without one."""
+        try:
+            return await self._records.save(letter)
+        except DependencyError as error:
+            log.warning("dead letter %s is not recorded: %s", letter.message_id, error)
+            return letter
 
     def _letter(
         self,
@@ -110,7 +122,7 @@ class DeadLetterSender:
             message_id=envelope_id(body) or message.message_id,
             type_name="" if hint is None else hint.string_value or "",
             reason=reason,
-            error=f"{type(error).__name__}: {error}",
+            error=describe_error(error),
             subscribers=subscribers,
             body=body,
             attributes=_text_attributes(message),
@@ -129,21 +141,29 @@ class DeadLetterSender:
         note = note_of(letter, message)
         if len(attributes) < MAX_ATTRIBUTES and len(letter.body) + len(note) < MAX_NOTED_BODY:
             attributes[DEAD_LETTER_ATTRIBUTE] = note
-        copy = f"{letter.message_id}.{message.message_id}"
         entry = SendEntry(
             id="0",
             body=message.body,
             attributes=attributes,
             group_id=message.system.message_group_id or None,
-            deduplication_id=copy[-128:] if self._is_fifo else None,
+            deduplication_id=_copy_id(letter, message) if self._is_fifo else None,
         )
         result = await self._sqs.send_message_batch(self._url, [entry])
         for failure in result.failed:
             raise failure.to_error("SendMessageBatch")
 
 
+def _copy_id(letter: DeadLetter, message: ReceivedMessage) -> str:
+    """Return the deduplication id of this copy of a message, whatever id a stranger gave it."""
+    copy = f"{letter.message_id}.{message.message_id}"
+    return copy if _DEDUPLICATION_ID.fullmatch(copy) else message.message_id
+
+
 def note_of(letter: DeadLetter, message: ReceivedMessage) -> str:
-    """Return the note that a dead letter carries: JSON of at most 2 KB."""
+    """Return the note that a dead letter carries: JSON of at most 2 KB.
+
+    The subscribers are all named or none: a redrive runs only those that are named.
+    """
     note: dict[str, Any] = {
         "reason": letter.reason,
         "error": letter.error,
@@ -153,11 +173,12 @@ def note_of(letter: DeadLetter, message: ReceivedMessage) -> str:
         "received": message.system.approximate_receive_count,
         "time": letter.time,
     }
-    written = msgspec.json.encode(note)
-    if len(written) > MAX_NOTE:
-        note["error"] = letter.error.encode()[:_NOTE_KEEPS].decode(errors="ignore") + " …"
-        note["subscribers"] = letter.subscribers[:5]
+    written = b""
+    for subscribers, length in product((letter.subscribers, ()), _ERROR_LENGTHS):
+        note |= {"subscribers": subscribers, "error": letter.error[:length]}
         written = msgspec.json.encode(note)
+        if len(written) <= MAX_NOTE:
+            break
     return written.decode()
 
 

@@ -236,6 +236,6 @@ def test_groups_keep_their_order_whatever_ends_first(groups, choices):
     done = asyncio.run(Run(groups).play(iter(choices)))
 
     assert Counter(done) == Counter((group, number) for number, group in enumerate(groups))
-    for group in {"a", "b", "c"}:
+    for group in ("a", "b", "c"):
         numbers = [number for each, number in done if each == group]
         assert numbers == sorted(numbers)
