@@ -84,6 +84,8 @@ class Listener:
       the one before is confirmed. While the head waits for another try its followers wait with
       it, all of them leased; when the head is handed back, so are they, for the same time.
     - Handlers run only inside ``slots``, which all queues share.
+    - A lease ends with its message settled or handed back. Who is cancelled meanwhile leaves it
+      held, so that ``hand_back`` can show the message to others at once.
     """
 
     def __init__(
@@ -190,29 +192,30 @@ class Listener:
             self._empty.set()
 
     async def _run_one(self, lease: Lease) -> None:
-        try:
-            back = await self._see_through(lease)
-            if back is not None:
-                await self._leases.hand_back([lease], back)
-        finally:
-            self._leases.drop(lease)
-            self._count()
+        back = await self._see_through(lease)
+        if back is not None:
+            await self._leases.hand_back([lease], back)
+        self._leases.drop(lease)
+        self._count()
 
     async def _run_group(self, group: str) -> None:
         waiting = self._groups[group]
-        try:
-            while waiting:
-                back = await self._see_through(waiting[0])
-                if back is not None:
-                    await self._leases.hand_back(list(waiting), back)
-                    return
+        while waiting:
+            back = await self._see_through(waiting[0])
+            if back is None:
                 self._leases.drop(waiting.popleft())
-                self._count()
-        finally:
-            del self._groups[group]
-            for lease in waiting:
-                self._leases.drop(lease)
+            else:
+                await self._hand_back_group(waiting, back)
             self._count()
+        del self._groups[group]
+
+    async def _hand_back_group(self, waiting: deque[Lease], back: timedelta) -> None:
+        """Hand back a group's messages, and those that arrive meanwhile: they come after these."""
+        while waiting:
+            handed = list(waiting)
+            await self._leases.hand_back(handed, back)
+            for _ in handed:
+                waiting.popleft()
 
     async def _see_through(self, lease: Lease) -> timedelta | None:
         """Handle a message until it is settled.

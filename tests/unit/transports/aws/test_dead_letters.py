@@ -273,17 +273,23 @@ async def test_a_dead_letter_queue_that_refuses_is_an_error_and_nothing_is_recor
     assert await records.count(DeadLetterFilter()) == 0
 
 
-async def test_a_store_that_is_away_does_not_hold_up_a_dead_letter(
-    make_sender, make_queue, arrive, receive_all, records, watcher, monkeypatch, caplog
-):
-    async def away(letter):
+class AwayRecords:
+    async def save(self, letter):
         raise DependencyError("the database does not answer")
 
-    monkeypatch.setattr(records, "save", away, raising=False)
-    message = await arrive()
-    dead = await make_queue("orders-dlq.fifo")
-    await give_up(make_sender(dead), message)
 
-    assert len(await receive_all(dead)) == 1
-    assert [letter.message_id for letter in watcher.letters] == ["m-1"]
-    assert "dead letter m-1 is not recorded: the database does not answer" in caplog.text
+class TestWithoutRecords:
+    @pytest.fixture
+    def records(self):
+        return AwayRecords()
+
+    async def test_a_store_that_is_away_does_not_hold_up_a_dead_letter(
+        self, make_sender, make_queue, arrive, receive_all, watcher, caplog
+    ):
+        message = await arrive()
+        dead = await make_queue("orders-dlq.fifo")
+        await give_up(make_sender(dead), message)
+
+        assert len(await receive_all(dead)) == 1
+        assert [letter.message_id for letter in watcher.letters] == ["m-1"]
+        assert "dead letter m-1 is not recorded: the database does not answer" in caplog.text

@@ -1,0 +1,515 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+
+from sourceflow.bus.observer import Observer
+from sourceflow.bus.outcome import (
+    Discarded,
+    Done,
+    Duplicate,
+    Ignored,
+    Paused,
+    Rejected,
+    RetryLater,
+)
+from sourceflow.errors import AwsTransientError, DependencyError
+from sourceflow.stores.memory import MemoryStores
+from sourceflow.testing.clock import settle
+from sourceflow.transports.aws import acknowledger
+from sourceflow.transports.aws.acknowledger import Acknowledger
+from sourceflow.transports.aws.client import SendEntry
+from sourceflow.transports.aws.dead_letters import DeadLetterSender
+from sourceflow.transports.aws.leases import Leases
+from sourceflow.transports.aws.listener import ASKED_ATTEMPTS, Listener, ListenerOptions
+
+VISIBILITY = timedelta(seconds=30)
+SOON = timedelta(seconds=5)
+
+
+class Handler:
+    """Stands for the bus: says what the test says, in turn for each body; ``Done`` when nothing is left."""
+
+    def __init__(self):
+        self.began = []
+        self.ended = []
+        self.deliveries = []
+        self.running = 0
+        self.most = 0
+        self.gates = {}
+        self.outcomes = {}
+
+    def hold(self, body):
+        """Do not end the handling of this body before ``let_go``."""
+        self.gates[body] = asyncio.Event()
+
+    def let_go(self, body):
+        self.gates.pop(body).set()
+
+    def then(self, body, *outcomes):
+        self.outcomes.setdefault(body, []).extend(outcomes)
+
+    async def __call__(self, delivery):
+        body = delivery.body.decode()
+        self.deliveries.append(delivery)
+        self.began.append(body)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            gate = self.gates.get(body)
+            if gate is not None:
+                await gate.wait()
+        finally:
+            self.running -= 1
+        self.ended.append(body)
+        left = self.outcomes.get(body)
+        return left.pop(0) if left else Done()
+
+
+@pytest.fixture
+def handler():
+    return Handler()
+
+
+class Bench:
+    """One listener on one queue, the clock that drives it, and what is left where."""
+
+    def __init__(self, listener, leases, url, dead, sqs, clock):
+        self.listener = listener
+        self.leases = leases
+        self.url = url
+        self.dead = dead
+        self.sqs = sqs
+        self.clock = clock
+        self.task = None
+
+    async def send(self, *bodies, group=None):
+        for at, body in enumerate(bodies):
+            result = await self.sqs.send_message_batch(
+                self.url,
+                [
+                    SendEntry(
+                        id="0",
+                        body=body,
+                        group_id=group(body) if group else None,
+                        deduplication_id=f"{body}-{at}" if group else None,
+                    )
+                ],
+            )
+            assert not result.failed
+        await self.rest()
+
+    async def rest(self):
+        """Let everything happen that needs no passing of time."""
+        await settle(60)
+
+    async def pass_time(self, by):
+        step = timedelta(seconds=1)
+        while by > timedelta(0):
+            await self.clock.advance(min(step, by))
+            await self.rest()
+            by -= step
+
+    async def count(self, url=None):
+        found = await self.sqs.get_queue_attributes(url or self.url)
+        return tuple(
+            int(found[f"ApproximateNumberOfMessages{kind}"]) for kind in ("", "NotVisible")
+        )
+
+    async def dead_letters(self):
+        return [each.body for each in await self.sqs.receive_message(self.dead)]
+
+
+@pytest.fixture
+async def make_bench(sqs, make_queue, clock, tasks, handler):
+    benches = []
+
+    async def make(name="orders.fifo", *, slots=None, prefetch=10, max_attempts=3, dead=True):
+        url = await make_queue(name)
+        fifo = name.endswith(".fifo")
+        dead_url = await make_queue(f"{name.removesuffix('.fifo')}-dlq{'.fifo' if fifo else ''}")
+        leases = Leases(sqs=sqs, queue_url=url, visibility=VISIBILITY, clock=clock, queue=name)
+        listener = Listener(
+            ListenerOptions(
+                name=name,
+                url=url,
+                kind="command",
+                is_fifo=fifo,
+                wait_time=timedelta(seconds=20),
+                visibility=VISIBILITY,
+                max_attempts=max_attempts,
+                prefetch=prefetch,
+            ),
+            sqs=sqs,
+            receive=handler,
+            slots=slots or [asyncio.Semaphore(10)],
+            leases=leases,
+            acknowledger=Acknowledger(sqs=sqs, queue=name, url=url, tasks=tasks, clock=clock),
+            dead_letters=DeadLetterSender(
+                sqs=sqs,
+                queue=name,
+                dead_letter_url=dead_url if dead else None,
+                is_fifo=fifo,
+                records=MemoryStores().dead_letters,
+                observer=Observer(),
+                clock=clock,
+            ),
+            clock=clock,
+        )
+        bench = Bench(listener, leases, url, dead_url, sqs, clock)
+        bench.task = asyncio.create_task(listener.run())
+        benches.append(bench)
+        return bench
+
+    yield make
+    for bench in benches:
+        bench.task.cancel()
+        with suppress(asyncio.CancelledError):
+            await bench.task
+
+
+def by_letter(body):
+    """The group of 'a1' is 'a'."""
+    return body[0]
+
+
+def failed(**how):
+    return RetryLater(error=ValueError("not yet"), **how)
+
+
+@pytest.mark.parametrize(
+    "outcome", [Done(), Duplicate(), Ignored(), Discarded(reason="too old")], ids=repr
+)
+async def test_what_is_settled_is_deleted(make_bench, handler, outcome):
+    bench = await make_bench()
+    handler.then("a1", outcome)
+    await bench.send("a1", group=by_letter)
+
+    assert handler.ended == ["a1"]
+    assert await bench.count() == (0, 0)
+    assert len(bench.leases) == 0
+
+
+async def test_nothing_is_deleted_before_it_is_handled(make_bench, handler, wire):
+    bench = await make_bench()
+    handler.hold("a1")
+    await bench.send("a1", group=by_letter)
+
+    assert (handler.began, wire.count("DeleteMessageBatch")) == (["a1"], 0)
+    assert await bench.count() == (0, 1)
+    handler.let_go("a1")
+    await bench.rest()
+    assert await bench.count() == (0, 0)
+
+
+async def test_a_delivery_says_where_it_comes_from_and_which_try_it_is(make_bench, handler):
+    bench = await make_bench()
+    handler.then("a1", failed())
+    await bench.send("a1", group=by_letter)
+    await bench.pass_time(SOON)
+
+    assert [(each.origin, each.kind, each.attempt) for each in handler.deliveries] == [
+        ("orders.fifo", "command", 1),
+        ("orders.fifo", "command", 2),
+    ]
+
+
+async def test_a_group_is_handled_in_order_one_at_a_time(make_bench, handler):
+    bench = await make_bench()
+    for body in ("a1", "a2"):
+        handler.hold(body)
+    await bench.send("a1", "a2", "a3", group=by_letter)
+
+    assert handler.began == ["a1"]
+    handler.let_go("a1")
+    await bench.rest()
+    assert handler.began == ["a1", "a2"]
+    handler.let_go("a2")
+    await bench.rest()
+    assert handler.ended == ["a1", "a2", "a3"]
+    assert handler.most == 1
+
+
+async def test_the_next_of_a_group_starts_after_the_delete_of_the_one_before(
+    make_bench, handler, wire
+):
+    bench = await make_bench()
+    handler.hold("a1")
+    await bench.send("a1", "a2", group=by_letter)
+    wire.next("DeleteMessageBatch", AwsTransientError("away", code="Gone"))
+    handler.let_go("a1")
+    await bench.rest()
+    assert handler.began == ["a1"]  # the delete waits for its second try
+    await bench.pass_time(timedelta(seconds=3))
+    assert handler.began == ["a1", "a2"]
+
+
+async def test_one_group_does_not_hold_up_another(make_bench, handler):
+    bench = await make_bench()
+    handler.hold("a1")
+    await bench.send("a1", "b1", "a2", "c1", "b2", group=by_letter)
+
+    assert handler.ended == ["b1", "c1", "b2"]
+
+
+async def test_messages_of_a_standard_queue_are_handled_side_by_side(make_bench, handler):
+    bench = await make_bench("orders")
+    for body in ("1", "2", "3"):
+        handler.hold(body)
+    await bench.send("1", "2", "3")
+
+    assert sorted(handler.began) == ["1", "2", "3"]
+
+
+async def test_no_more_are_handled_at_a_time_than_may_over_all_queues(make_bench, handler):
+    slots = [asyncio.Semaphore(3)]
+    first = await make_bench("orders", slots=slots)
+    second = await make_bench("payments", slots=slots)
+    bodies = [str(at) for at in range(8)]
+    for body in bodies:
+        handler.hold(body)
+    await first.send(*bodies[:4])
+    await second.send(*bodies[4:])
+
+    assert handler.running == 3
+    while len(handler.ended) < 8:
+        handler.let_go(next(body for body in handler.began if body in handler.gates))
+        await first.rest()
+    assert handler.most == 3
+
+
+async def test_no_more_messages_are_held_than_may(make_bench, handler):
+    bench = await make_bench("orders", slots=[asyncio.Semaphore(1)], prefetch=4)
+    bodies = [str(at) for at in range(9)]
+    for body in bodies:
+        handler.hold(body)
+    await bench.send(*bodies)
+
+    assert await bench.count() == (5, 4)
+
+
+async def test_a_failure_is_tried_again_in_place_and_in_order(make_bench, handler):
+    bench = await make_bench()
+    handler.then("a1", failed())
+    await bench.send("a1", "a2", "b1", group=by_letter)
+    assert handler.began == ["a1", "b1"]
+
+    await bench.pass_time(SOON)
+    assert handler.began == ["a1", "b1", "a1", "a2"]
+    assert await bench.count() == (0, 0)
+
+
+async def test_a_handler_says_how_long_to_wait(make_bench, handler):
+    bench = await make_bench()
+    handler.then("a1", failed(delay=timedelta(seconds=40), asked=True))
+    await bench.send("a1", group=by_letter)
+
+    await bench.pass_time(timedelta(seconds=39))
+    assert handler.began == ["a1"]
+    await bench.pass_time(timedelta(seconds=3))
+    assert handler.began == ["a1", "a1"]
+
+
+async def test_for_a_long_wait_a_message_and_its_followers_are_handed_back(
+    make_bench, handler, wire
+):
+    bench = await make_bench()
+    handler.hold("a1")
+    handler.then("a1", failed(delay=timedelta(minutes=10), asked=True))
+    await bench.send("a1", "a2", "b1", group=by_letter)
+    handler.let_go("a1")
+    await bench.rest()
+
+    assert len(bench.leases) == 0
+    assert wire.count("ChangeMessageVisibilityBatch") == 1
+    assert handler.ended == ["b1", "a1"]
+    await bench.pass_time(timedelta(minutes=9))
+    assert handler.ended == ["b1", "a1"]
+    await bench.pass_time(timedelta(minutes=1, seconds=30))
+    assert handler.ended == ["b1", "a1", "a1", "a2"]
+    assert [each.attempt for each in handler.deliveries] == [1, 1, 2, 1]
+
+
+async def test_a_message_that_keeps_failing_is_a_dead_letter_and_its_group_goes_on(
+    make_bench, handler
+):
+    bench = await make_bench(max_attempts=3)
+    handler.then("a1", failed(), failed(), failed())
+    await bench.send("a1", "a2", group=by_letter)
+    await bench.pass_time(timedelta(seconds=20))
+
+    assert handler.began == ["a1", "a1", "a1", "a2"]
+    assert await bench.count() == (0, 0)
+    assert await bench.dead_letters() == ["a1"]
+
+
+async def test_a_rejected_message_is_a_dead_letter_at_once(make_bench, handler):
+    bench = await make_bench()
+    handler.then("a1", Rejected(error=ValueError("never"), reason="Rejected"))
+    await bench.send("a1", "a2", group=by_letter)
+
+    assert handler.began == ["a1", "a2"]
+    assert await bench.dead_letters() == ["a1"]
+
+
+async def test_asking_for_a_later_try_is_no_failure(make_bench, handler):
+    bench = await make_bench(max_attempts=2)
+    asked = failed(delay=timedelta(seconds=1), asked=True)
+    handler.then("a1", *[asked] * 10, failed())
+    await bench.send("a1", group=by_letter)
+    await bench.pass_time(timedelta(seconds=20))
+
+    assert len(handler.began) == 12
+    assert await bench.count(bench.dead) == (0, 0)
+
+
+async def test_asking_has_a_limit_of_its_own(make_bench, handler):
+    bench = await make_bench(max_attempts=2)
+    handler.then("a1", *[failed(delay=timedelta(seconds=1), asked=True)] * (ASKED_ATTEMPTS + 5))
+    await bench.send("a1", group=by_letter)
+    await bench.pass_time(timedelta(seconds=ASKED_ATTEMPTS + 5))
+
+    assert len(handler.began) == ASKED_ATTEMPTS
+    assert await bench.dead_letters() == ["a1"]
+
+
+async def test_a_message_that_cannot_be_given_up_is_kept(make_bench, handler, caplog):
+    bench = await make_bench(dead=False)
+    handler.then("a1", *[Rejected(error=ValueError("never"), reason="Rejected")] * 50)
+    await bench.send("a1", group=by_letter)
+    await bench.pass_time(timedelta(minutes=2))
+
+    assert sum(await bench.count()) == 1
+    assert "the dead letter queue of orders.fifo does not take a message" in caplog.text
+
+
+async def test_a_slow_handler_keeps_its_message(make_bench, handler):
+    bench = await make_bench()
+    handler.hold("a1")
+    await bench.send("a1", group=by_letter)
+    await bench.pass_time(timedelta(minutes=5))
+
+    assert handler.began == ["a1"]
+    handler.let_go("a1")
+    await bench.rest()
+    assert await bench.count() == (0, 0)
+
+
+async def test_a_lost_lease_cancels_its_handler_alone_and_is_not_acknowledged(
+    make_bench, handler, wire
+):
+    bench = await make_bench("orders")
+    handler.hold("1")
+    handler.hold("2")
+    await bench.send("1", "2")
+    lost = {"Id": "0", "Code": "ReceiptHandleIsInvalid", "SenderFault": True, "Message": ""}
+    wire.next(
+        "ChangeMessageVisibilityBatch", (200, {"Failed": [lost], "Successful": [{"Id": "1"}]})
+    )
+    await bench.pass_time(timedelta(seconds=16))
+
+    assert handler.running == 1
+    assert wire.count("DeleteMessageBatch") == 0
+    handler.let_go("2")
+    await bench.rest()
+    assert handler.ended == ["2"]
+    assert wire.count("DeleteMessageBatch") == 1
+    handler.let_go("1")
+    await bench.pass_time(VISIBILITY)  # it shows again, and is handled
+    assert handler.ended == ["2", "1"]
+    assert await bench.count() == (0, 0)
+
+
+async def test_ten_minutes_without_a_dependency_leave_no_dead_letter(make_bench, handler, caplog):
+    bench = await make_bench(max_attempts=2)
+    away = Paused(error=DependencyError("the store does not answer"))
+    handler.then("a1", *[away] * 30)
+    await bench.send("a1", "a2", group=by_letter)
+    await bench.pass_time(timedelta(minutes=10))
+
+    assert await bench.count(bench.dead) == (0, 0)
+    handler.outcomes.clear()
+    await bench.pass_time(timedelta(minutes=1))
+    assert handler.ended[-2:] == ["a1", "a2"]
+    assert "orders.fifo is paused" in caplog.text
+
+
+async def test_a_queue_that_does_not_answer_is_tried_until_it_does(
+    make_bench, handler, wire, caplog
+):
+    wire.next("ReceiveMessage", *[AwsTransientError("reset", code="ConnectionFailed")] * 12)
+    bench = await make_bench()
+    await bench.send("a1", group=by_letter)
+    await bench.pass_time(timedelta(minutes=2))
+
+    assert handler.ended == ["a1"]
+    assert "orders.fifo cannot be received from" in caplog.text
+
+
+async def test_a_queue_that_is_gone_is_asked_for_slowly(make_bench, handler, wire):
+    gone = (400, {"__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "gone"})
+    wire.next("ReceiveMessage", *[gone] * 3)
+    bench = await make_bench()
+    await bench.send("a1", group=by_letter)
+    await bench.pass_time(timedelta(seconds=1))
+    assert wire.count("ReceiveMessage") <= 2
+
+    await bench.pass_time(timedelta(minutes=3))
+    assert handler.ended == ["a1"]
+
+
+async def test_stopping_lets_what_runs_end_and_hands_the_rest_back(make_bench, handler):
+    bench = await make_bench()
+    handler.hold("a1")
+    await bench.send("a1", "a2", group=by_letter)
+
+    bench.listener.stop()
+    await bench.send("b1", group=by_letter)
+    finished = asyncio.create_task(bench.listener.finished())
+    await bench.rest()
+    assert not finished.done()
+    handler.let_go("a1")
+    await bench.rest()
+    assert finished.done()
+    assert handler.ended == ["a1"]
+    assert await bench.count() == (2, 0)  # a2 and b1 are there for others, at once
+
+
+async def test_stopping_does_not_wait_for_a_later_try(make_bench, handler):
+    bench = await make_bench()
+    handler.then("a1", failed(delay=timedelta(seconds=50), asked=True))
+    await bench.send("a1", group=by_letter)
+
+    bench.listener.stop()
+    await bench.rest()
+    await asyncio.wait_for(bench.listener.finished(), 1)
+    assert await bench.count() == (1, 0)
+
+
+async def test_what_does_not_end_in_time_is_handed_back(make_bench, handler, caplog):
+    bench = await make_bench()
+    handler.hold("a1")
+    await bench.send("a1", "a2", group=by_letter)
+    bench.listener.stop()
+    bench.task.cancel()
+    with suppress(asyncio.CancelledError):
+        await bench.task
+    await bench.listener.hand_back()
+
+    assert handler.ended == []
+    assert await bench.count() == (2, 0)
+
+
+@pytest.fixture(autouse=True)
+def warnings(caplog):
+    caplog.set_level(logging.WARNING, "sourceflow")
+
+
+@pytest.fixture(autouse=True)
+def no_linger(monkeypatch):
+    """Acknowledgements leave at once: they would linger in real time."""
+    monkeypatch.setattr(acknowledger, "LINGER", 0.0)
