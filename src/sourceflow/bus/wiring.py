@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sourceflow.domain.binding import create
 from sourceflow.domain.view import View
+from sourceflow.messages import state_info
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +21,7 @@ __all__ = ("Wiring", "entity_name", "is_view")
 
 def entity_name(entity_type: type[Any]) -> str:
     """Return the name under which an entity type's streams are kept."""
-    return str(getattr(entity_type, "__sourceflow_name__", entity_type.__name__))
+    return state_info(entity_type).name
 
 
 def is_view(handler: Handler) -> bool:

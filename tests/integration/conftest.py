@@ -1,0 +1,77 @@
+"""What integration tests share: the examples as modules, and the two backends."""
+
+from __future__ import annotations
+
+import importlib.util
+import secrets
+import sys
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from sourceflow.testing import LocalAws
+from sourceflow.transports.aws import AwsOptions, AwsTransport
+from sourceflow.transports.aws.client import StaticCredentials
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@dataclass(frozen=True)
+class Backend:
+    """An AWS to test against, and names that are this test's own."""
+
+    endpoint_url: str
+    credentials: StaticCredentials
+    prefix: str
+    local: LocalAws | None = None
+
+    def transport(self, configure, **options):
+        return AwsTransport(
+            AwsOptions(
+                **{
+                    "region": "us-east-1",
+                    "endpoint_url": self.endpoint_url,
+                    "resource_prefix": self.prefix,
+                    "wait_time": timedelta(seconds=1),
+                    **options,
+                }
+            ),
+            configure,
+            credentials=self.credentials,
+        )
+
+
+@pytest.fixture
+async def local_aws():
+    async with LocalAws() as aws:
+        yield aws
+
+
+@pytest.fixture
+def on_local_aws(local_aws):
+    return Backend(local_aws.endpoint_url, local_aws.static_credentials(), "", local_aws)
+
+
+@pytest.fixture(params=["local_aws", pytest.param("localstack", marks=pytest.mark.localstack)])
+def backend(request):
+    if request.param == "local_aws":
+        return request.getfixturevalue("on_local_aws")
+    url = request.getfixturevalue("localstack_url")
+    return Backend(url, StaticCredentials("test", "test"), f"it-{secrets.token_hex(4)}-")
+
+
+@pytest.fixture(scope="session")
+def bank():
+    """The bank example as a module."""
+    return load("bank", EXAMPLES / "bank" / "bank.py")
+
+
+def load(name, path):
+    """Import a file as a module, once."""
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules[name]
