@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from sourceflow.bus.changes import UNCHANGED, Unchanged
@@ -55,6 +56,13 @@ async def call_handler(
     token = handling.set(handler.name)
     try:
         result = await handler.call(instance, message, state)
+    except asyncio.CancelledError:
+        # Only who cancels *this* task ends it. A handler that awaited a task of its own which was
+        # cancelled has failed like any other: its message is tried again.
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise HandlingError(f"{handler.name} awaited something that was cancelled") from None
     finally:
         handling.reset(token)
     return _checked(handler, result, key)

@@ -94,7 +94,7 @@ class CommandBus:
         started = self._clock.monotonic()
         async with self._locks.hold((stream,)):
             try:
-                rows, sequence = await retry_conflicts(
+                rows, scope = await retry_conflicts(
                     lambda: self._handle(command, handler, stream, attempt), clock=self._clock
                 )
             except DuplicateError:
@@ -103,12 +103,14 @@ class CommandBus:
             except Exception as error:
                 self._observer.failed(command, handler.name, error)
                 raise
-        self._observer.handled(command, sequence, self._clock.monotonic() - started)
+        if scope is not None:
+            seconds = self._clock.monotonic() - started
+            self._observer.handled(command, scope.sequence, seconds)
         return rows
 
     async def _handle(
         self, command: Envelope[Any], handler: Handler, stream: Stream, attempt: int
-    ) -> tuple[Sequence[OutboxRow], int | None]:
+    ) -> tuple[Sequence[OutboxRow], HandlerScope | None]:
         claim = Claim(command.source, command.id, "")
         async with self._stores.begin() as uow:
             head = await self._head(uow, handler, stream, claim)
@@ -131,7 +133,7 @@ class CommandBus:
             rows = await uow.commit(changes)
         for event, subscriber in projected:
             self._observer.projected(event, subscriber)
-        return rows, run.scope.sequence
+        return rows, run.scope
 
     async def _head(self, uow: UnitOfWork, handler: Handler, stream: Stream, claim: Claim) -> Head:
         if handler.state_type is None:
@@ -230,6 +232,7 @@ class _Run:
         self.entity: Any = UNCHANGED
 
     async def __call__(self, command: Envelope[Any]) -> None:
+        self.scope, self.entity = None, UNCHANGED
         numbered = self._handler.state_type is not None
         scope = self._bus.scope(
             command,

@@ -39,9 +39,14 @@ async def retry_conflicts(
     Raises:
         ConflictError: Every race was lost.
     """
-    for attempt in range(CONFLICT_TRIES - 1):
+    attempt = 0
+    while True:
         try:
             return await run()
-        except (ConflictError, also):
-            await clock.sleep(_BACKOFF.delay(attempt).total_seconds())
-    return await run()
+        except (ConflictError, also) as error:
+            attempt += 1
+            if attempt == CONFLICT_TRIES:
+                raise ConflictError(
+                    f"{CONFLICT_TRIES} races in a row were lost to other writers; the last: {error}"
+                ) from error
+        await clock.sleep(_BACKOFF.delay(attempt - 1).total_seconds())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from sourceflow.bus.call import call_handler
 from sourceflow.bus.changes import UNCHANGED, Changes, Claim, RowChange, Stream
@@ -38,13 +39,15 @@ class Delivered:
 
     Attributes:
         rows: What leaves now.
-        done: Subscribers whose work is committed, now or before.
+        done: Subscribers that are finished with it, now or before.
+        projected: Those of them whose work was committed now.
         failed: Subscribers whose work was rolled back, and why.
         fresh: Whether anybody handled it now.
     """
 
     rows: Sequence[OutboxRow] = ()
     done: list[str] = field(default_factory=list)
+    projected: list[str] = field(default_factory=list)
     failed: list[tuple[str, BaseException]] = field(default_factory=list)
     fresh: bool = False
 
@@ -109,9 +112,9 @@ def row_keys(handler: Handler, event: Envelope[Any]) -> list[KeyType]:
     if handler.mark.keys is None:
         return [event.key]
     keys = handler.mark.keys(event.message)
-    if isinstance(keys, (list, tuple, set, frozenset)):
-        return list(dict.fromkeys(keys))
-    return [cast("KeyType", keys)]
+    if isinstance(keys, (str, int, UUID)):
+        return [keys]
+    return list(dict.fromkeys(keys))
 
 
 class EventBus:
@@ -187,19 +190,18 @@ class EventBus:
             taken = await uow.claimed(claims)
             rows = Rows(uow.row)
             for handler, claim in zip(handlers, claims, strict=True):
-                if claim not in taken:
+                if claim in taken:
+                    delivered.done.append(handler.name)
+                else:
                     await self._attempt(handler, claim, event, rows, changes, delivered, attempt)
-                delivered.done.append(handler.name)
-            for name, _ in delivered.failed:
-                delivered.done.remove(name)
             if changes.claims:
                 changes.rows = rows.changes()
                 if arrived and any(is_view(handler) for handler in handlers):
                     changes.events.append((event, None))
                 delivered.rows = await uow.commit(changes)
         delivered.fresh = bool(changes.claims)
-        for claim in changes.claims:
-            self._observer.projected(event, claim.subscriber)
+        for name in delivered.projected:
+            self._observer.projected(event, name)
         return delivered
 
     async def _attempt(
@@ -221,6 +223,7 @@ class EventBus:
             rows.restore(savepoint)
             self._observer.failed(event, handler.name, discard)
             changes.claims.append(claim)
+            delivered.done.append(handler.name)
         except Exception as error:  # noqa: BLE001 - a subscriber may raise anything; it is reported
             rows.restore(savepoint)
             self._observer.failed(event, handler.name, error)
@@ -228,6 +231,8 @@ class EventBus:
         else:
             changes.claims.append(claim)
             changes.outbox += outbox
+            delivered.done.append(handler.name)
+            delivered.projected.append(handler.name)
 
     async def _run(
         self, handler: Handler, event: Envelope[Any], rows: Rows, attempt: int

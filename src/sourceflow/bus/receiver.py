@@ -72,6 +72,7 @@ class Receiver:
         self._durable = durable
         self._clock = clock
         self._observer = observer
+        self._families: dict[tuple[str, str], Family] = {}
         self.running = 0
 
     async def receive(self, delivery: Delivery) -> Outcome:
@@ -112,8 +113,12 @@ class Receiver:
         return info is None or (info.kind == "event" and not self._wiring.subscribers(info.type))
 
     async def _command(self, command: Envelope[Any], delivery: Delivery) -> Outcome:
-        rows = await self._commands.handle(command, attempt=delivery.attempt)
-        await self._leave(rows)
+        try:
+            rows = await self._commands.handle(command, attempt=delivery.attempt)
+        except DuplicateError:
+            await self._leave(command, ())
+            return Duplicate()
+        await self._leave(command, rows)
         return Done()
 
     async def _event(self, event: Envelope[Any], delivery: Delivery) -> Outcome:
@@ -122,7 +127,7 @@ class Receiver:
         delivered = await self._events.deliver(
             event, delivery.subscribers, attempt=delivery.attempt, arrived=True
         )
-        await self._leave(delivered.rows)
+        await self._leave(event, delivered.rows)
         if delivered.failed:
             return _failed(delivered.failed)
         self._relay.arrived(event.id)
@@ -131,11 +136,22 @@ class Receiver:
             return Duplicate()
         return Done()
 
-    async def _leave(self, rows: Sequence[OutboxRow]) -> None:
+    async def _leave(self, message: Envelope[Any], rows: Sequence[OutboxRow]) -> None:
+        """Take what a message caused on its way; wait for it if only this process knows of it.
+
+        Another copy of the message waits for the same family: it may arrive while the first one
+        waits here, and to acknowledge either of them deletes both.
+        """
         if self._durable:
             self._relay.take(rows)
             return
-        family = Family()
+        identity = (message.source, message.id)
+        family = self._families.get(identity)
+        if family is None:
+            if not rows:
+                return
+            family = Family(lambda: self._families.pop(identity))
+            self._families[identity] = family
         self._relay.take(rows, family)
         await family.gone()
 

@@ -54,11 +54,16 @@ _REMOTE_BACKOFF: Final = Backoff(base=timedelta(milliseconds=500), cap=timedelta
 
 
 class Family:
-    """Everything that one message causes, directly or not, while it is under way."""
+    """Everything that one message causes, directly or not, while it is under way.
 
-    __slots__ = ("_done", "_open")
+    Args:
+        on_gone: Is called when the last of it has arrived.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_done", "_on_gone", "_open")
+
+    def __init__(self, on_gone: Callable[[], object]) -> None:
+        self._on_gone = on_gone
         self._open = 0
         self._done = asyncio.Event()
         self._done.set()
@@ -73,6 +78,7 @@ class Family:
         self._open -= 1
         if self._open == 0:
             self._done.set()
+            self._on_gone()
 
     async def gone(self) -> None:
         """Wait until nothing is under way."""
@@ -88,6 +94,7 @@ class _Place(NamedTuple):
 class _Tries:
     failures: int = 0
     asked: int = 0
+    outages: int = 0
 
 
 class Relay:
@@ -127,9 +134,14 @@ class Relay:
         self._expected: dict[str, None] = {}
 
     async def run(self, started: asyncio.Event) -> None:
-        """Run lanes until cancelled; sets ``started`` when rows may come."""
+        """Take what an earlier run has left, then run lanes until cancelled.
+
+        Args:
+            started: Is set when rows may come.
+        """
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
+            self.take(await self._stores.outbox.unsent())
             started.set()
             await asyncio.Event().wait()
 
@@ -174,8 +186,10 @@ class Relay:
                 children = await self._handle(row)
             else:
                 children = await self._deliver(row)
-            await self._insist(partial(self._stores.outbox.sent, (row,)))
+            # Children join their lanes before anything is awaited: a later commit of their stream
+            # must find them there, or it would leave first.
             self.take(children, family)
+            await self._insist(partial(self._stores.outbox.sent, (row,)))
             lane.popleft()
             if not lane:
                 del self._lanes[key]
@@ -229,7 +243,8 @@ class Relay:
                 await self._bury(row, error, tries.failures + 1)
                 return ()
             except DependencyError as error:
-                delay = _REMOTE_BACKOFF.delay(tries.failures)
+                delay = _REMOTE_BACKOFF.delay(tries.outages)
+                tries.outages += 1
                 log.warning("%s waits, a dependency does not answer: %s", row.destination, error)
             except Exception as error:  # noqa: BLE001 - a handler may raise anything
                 if _exhausted(tries, error):
@@ -310,7 +325,7 @@ def _exhausted(tries: _Tries, error: Exception) -> bool:
 def _delay(tries: _Tries, error: Exception) -> timedelta:
     if isinstance(error, Retry) and error.delay is not None:
         return error.delay
-    return _LOCAL_BACKOFF.delay(tries.failures)
+    return _LOCAL_BACKOFF.delay(tries.failures + tries.asked - 1)
 
 
 def _lane_of(row: OutboxRow) -> Hashable:

@@ -38,7 +38,12 @@ class TaskScope:
         self._host = asyncio.current_task()
         self._runner = asyncio.create_task(self._run(), name="sourceflow tasks")
         self._runner.add_done_callback(self._on_done)
-        await self._ready.wait()
+        try:
+            await self._ready.wait()
+        except asyncio.CancelledError:  # nobody will leave what was never entered
+            self._leaving.set()
+            self._runner.cancel()
+            raise
         return self
 
     async def _run(self) -> None:

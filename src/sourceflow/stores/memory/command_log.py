@@ -31,4 +31,4 @@ class MemoryCommandLog:
         if found is None:
             return
         for number, kept in enumerate(found.commands[after:], after + 1):
-            yield Logged(number, self._snapshots.copy_envelope(kept), stream)
+            yield Logged(number, self._snapshots.reread(kept, number), stream)

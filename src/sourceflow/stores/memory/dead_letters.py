@@ -30,7 +30,7 @@ class MemoryDeadLetters:
     async def save(self, letter: DeadLetter) -> DeadLetter:
         """Keep a dead letter, once for each source and message id."""
         identity = (letter.source, letter.message_id)
-        letter_id = self._ids.get(identity) or letter.id or uuid4().hex
+        letter_id = self._ids.get(identity) or uuid4().hex
         saved = replace(letter, id=letter_id)
         self._letters.pop(letter_id, None)
         self._letters[letter_id] = saved
@@ -47,7 +47,8 @@ class MemoryDeadLetters:
         self, where: DeadLetterFilter, *, limit: int = 100, skip: int = 0
     ) -> Sequence[DeadLetter]:
         """Return records, newest first."""
-        found = sorted(self._matching(where), key=lambda letter: letter.time, reverse=True)
+        latest_first = reversed(self._matching(where))
+        found = sorted(latest_first, key=lambda letter: letter.time, reverse=True)
         return found[skip : skip + limit]
 
     async def count(self, where: DeadLetterFilter) -> int:

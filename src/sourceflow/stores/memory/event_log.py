@@ -36,7 +36,7 @@ class MemoryEventLog:
                 continue
             if key is not None and kept.key != key:
                 continue
-            yield Logged(index + 1, self._snapshots.copy_envelope(kept), stream)
+            yield Logged(index + 1, self._snapshots.reread(kept, index + 1), stream)
 
     async def position(self) -> int:
         """Return the last position."""

@@ -16,16 +16,25 @@ __all__ = ("MemoryOutbox",)
 class MemoryOutbox:
     """See ``sourceflow.bus.ports.Outbox``; a crash takes it along, as it does all memory."""
 
-    __slots__ = ("_state",)
+    __slots__ = ("_rows",)
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, state: State, app: str) -> None:
+        self._rows = state.outboxes.setdefault(app, {})
+
+    def put(self, rows: Sequence[OutboxRow]) -> None:
+        """Keep rows behind those that wait."""
+        for row in rows:
+            self._rows[row.id] = row
+
+    async def unsent(self) -> Sequence[OutboxRow]:
+        """Return the rows of this App that wait, in the order of their commits."""
+        return tuple(self._rows.values())
 
     async def sent(self, rows: Sequence[OutboxRow]) -> None:
         """Forget rows that have arrived."""
         for row in rows:
-            self._state.outbox.pop(row.id, None)
+            self._rows.pop(row.id, None)
 
     async def depth(self) -> int:
-        """Return how many rows wait."""
-        return len(self._state.outbox)
+        """Return how many rows of this App wait."""
+        return len(self._rows)

@@ -12,6 +12,8 @@ from uuid import UUID
 
 import msgspec
 
+from sourceflow.errors import MessageError, ReplayError
+
 if TYPE_CHECKING:
     from sourceflow.messages import Codec, Envelope
 
@@ -64,6 +66,21 @@ class Snapshots:
         message = self._codec.decode_data(info.name, info.version, data)
         return msgspec.structs.replace(envelope, message=message)
 
+    def reread(self, envelope: Envelope[Any], position: int) -> Envelope[Any]:
+        """Return a copy of a stored envelope.
+
+        Raises:
+            ReplayError: The codec no longer knows its type; an App before this one did.
+        """
+        try:
+            return self.copy_envelope(envelope)
+        except MessageError as error:
+            raise ReplayError(
+                f"it can no longer be read: {error}",
+                position=position,
+                type_name=envelope.type_name,
+            ) from error
+
     def _is_immutable(self, value_type: type[Any]) -> bool:
         known = self._immutable.get(value_type)
         if known is None:
@@ -90,14 +107,14 @@ def _immutable(hint: Any, above: frozenset[Any]) -> bool:
         and issubclass(hint, msgspec.Struct)
         and hint.__struct_config__.frozen
     ):
-        hints = typing.get_type_hints(hint, include_extras=True) if _resolves(hint) else {"": list}
-        return all(_immutable(each, above | {hint}) for each in hints.values())
+        return all(_immutable(each, above | {hint}) for each in _field_hints(hint))
     return False
 
 
-def _resolves(struct: type[msgspec.Struct]) -> bool:
+def _field_hints(struct: type[msgspec.Struct]) -> list[Any]:
+    """Return the hints of a struct's fields; what does not resolve might be anything."""
     try:
-        typing.get_type_hints(struct)
+        hints = typing.get_type_hints(struct, include_extras=True)
     except NameError:
-        return False
-    return True
+        return [Any]
+    return [hints[name] for name in struct.__struct_fields__]

@@ -37,7 +37,8 @@ class State:
         events: The event log: kept envelope and stream; the one at index n has position n + 1.
         event_ids: Source and id of all events in the log.
         claims: What was handled, with the monotonic second it was claimed in; oldest first.
-        outbox: What has not arrived yet, oldest first.
+        command_claims: Source and id of all commands that were handled.
+        outboxes: App to what of its has not arrived yet, oldest first.
     """
 
     streams: dict[Stream, StreamState] = field(default_factory=dict)
@@ -46,4 +47,4 @@ class State:
     event_ids: set[tuple[str, str]] = field(default_factory=set)
     claims: dict[Claim, float] = field(default_factory=dict)
     command_claims: set[tuple[str, str]] = field(default_factory=set)
-    outbox: dict[tuple[str, str, Destination], OutboxRow] = field(default_factory=dict)
+    outboxes: dict[str, dict[tuple[str, str, Destination], OutboxRow]] = field(default_factory=dict)

@@ -59,7 +59,7 @@ class MemoryStores:
     async def begin(self) -> AsyncIterator[MemoryUnitOfWork]:
         """Begin a unit of work."""
         opened = self._open
-        yield MemoryUnitOfWork(self._state, opened.snapshots, opened.inbox)
+        yield MemoryUnitOfWork(self._state, opened.snapshots, opened.inbox, opened.outbox)
 
     async def load(self, stream: Stream, entity_type: type[StateT]) -> StateT | None:  # noqa: ARG002 - the port's
         """Return an entity, or None."""
@@ -143,6 +143,6 @@ class _Opened:
     def __init__(self, state: State, context: StoresContext) -> None:
         self.snapshots = Snapshots(context.codec)
         self.inbox = MemoryInbox(state, context.clock)
-        self.outbox = MemoryOutbox(state)
+        self.outbox = MemoryOutbox(state, context.app)
         self.commands = MemoryCommandLog(state, self.snapshots)
         self.events = MemoryEventLog(state, self.snapshots)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sourceflow.bus.changes import Changes, Claim, OutboxRow, RowChange, Stream, StreamChange
     from sourceflow.messages import KeyType
     from sourceflow.stores.memory.inbox import MemoryInbox
+    from sourceflow.stores.memory.outbox import MemoryOutbox
     from sourceflow.stores.memory.snapshots import Snapshots
     from sourceflow.stores.memory.state import State
 
@@ -31,12 +32,15 @@ class MemoryUnitOfWork:
     it raises before it changes anything.
     """
 
-    __slots__ = ("_inbox", "_snapshots", "_state")
+    __slots__ = ("_inbox", "_outbox", "_snapshots", "_state")
 
-    def __init__(self, state: State, snapshots: Snapshots, inbox: MemoryInbox) -> None:
+    def __init__(
+        self, state: State, snapshots: Snapshots, inbox: MemoryInbox, outbox: MemoryOutbox
+    ) -> None:
         self._state = state
         self._snapshots = snapshots
         self._inbox = inbox
+        self._outbox = outbox
 
     async def head(
         self,
@@ -73,8 +77,7 @@ class MemoryUnitOfWork:
             if (event.source, event.id) not in self._state.event_ids:
                 self._state.event_ids.add((event.source, event.id))
                 self._state.events.append((event, stream))
-        for row in changes.outbox:
-            self._state.outbox[row.id] = row
+        self._outbox.put(changes.outbox)
         return changes.outbox
 
     def _check(self, changes: Changes) -> None:

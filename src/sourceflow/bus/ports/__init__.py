@@ -1,0 +1,35 @@
+"""What the bus asks of stores and transports: small contracts that one suite tests on each of them."""
+
+from sourceflow.bus.ports.boxes import Inbox, Outbox
+from sourceflow.bus.ports.dead_letters import DeadLetters
+from sourceflow.bus.ports.logs import CommandLog, EventLog, Logged
+from sourceflow.bus.ports.stores import Stores, StoresContext
+from sourceflow.bus.ports.transport import (
+    Delivery,
+    Depth,
+    Outgoing,
+    Receive,
+    Transport,
+    TransportContext,
+)
+from sourceflow.bus.ports.unit_of_work import Head, Row, UnitOfWork
+
+__all__ = (
+    "CommandLog",
+    "DeadLetters",
+    "Delivery",
+    "Depth",
+    "EventLog",
+    "Head",
+    "Inbox",
+    "Logged",
+    "Outbox",
+    "Outgoing",
+    "Receive",
+    "Row",
+    "Stores",
+    "StoresContext",
+    "Transport",
+    "TransportContext",
+    "UnitOfWork",
+)

@@ -1,0 +1,127 @@
+"""Where state, logs, outbox and inbox are kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from sourceflow.bus.changes import Claim, Stream
+    from sourceflow.bus.ports.boxes import Inbox, Outbox
+    from sourceflow.bus.ports.dead_letters import DeadLetters
+    from sourceflow.bus.ports.logs import CommandLog, EventLog
+    from sourceflow.bus.ports.unit_of_work import UnitOfWork
+    from sourceflow.clock import Clock
+    from sourceflow.messages import Codec, KeyType
+
+__all__ = (
+    "Stores",
+    "StoresContext",
+)
+
+StateT = TypeVar("StateT")
+
+
+class StoresContext(NamedTuple):
+    """What stores are told when they open.
+
+    Attributes:
+        app: The App's name: outbox rows carry it.
+        codec: Writes and reads messages and state.
+        clock: The time.
+    """
+
+    app: str
+    codec: Codec
+    clock: Clock
+
+
+class Stores(Protocol):
+    """Where state, logs, outbox and inbox are kept.
+
+    Attributes:
+        durable: Whether a commit outlives the process. Where it does not, a message is only
+            acknowledged when everything it caused is done too.
+    """
+
+    durable: bool
+
+    async def open(self, context: StoresContext) -> None:
+        """Make ready; may be called once."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of everything."""
+        ...
+
+    def begin(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """Begin a unit of work."""
+        ...
+
+    async def load(self, stream: Stream, entity_type: type[StateT]) -> StateT | None:
+        """Return an entity, or None."""
+        ...
+
+    async def find(self, row_type: type[StateT], key: KeyType) -> StateT | None:
+        """Return a row, or None."""
+        ...
+
+    async def query(
+        self,
+        row_type: type[StateT],
+        *,
+        where: Mapping[str, object],
+        order_by: str | None,
+        limit: int | None,
+        after: StateT | None,
+    ) -> list[StateT]:
+        """Return rows: equal to ``where``, sorted by a field (``-field`` descending), then by key."""
+        ...
+
+    async def swap(
+        self,
+        row_type: type[StateT],
+        rows: Mapping[KeyType, StateT],
+        *,
+        position: int,
+        claims: Sequence[Claim],
+    ) -> bool:
+        """Put a rebuilt view model in the place of the old one, in one transaction.
+
+        Args:
+            row_type: The view model.
+            rows: All of its rows.
+            position: The event log's last position that they take in.
+            claims: What is handled by them.
+
+        Returns:
+            False, and nothing is changed, if the event log has moved on.
+        """
+        ...
+
+    @property
+    def outbox(self) -> Outbox:
+        """Messages on their way out."""
+        ...
+
+    @property
+    def inbox(self) -> Inbox:
+        """What has been handled."""
+        ...
+
+    @property
+    def commands(self) -> CommandLog:
+        """The command log."""
+        ...
+
+    @property
+    def events(self) -> EventLog:
+        """The event log."""
+        ...
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """Messages that were given up."""
+        ...
