@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from functools import cache
 from typing import TYPE_CHECKING
 
 from sourceflow.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from botocore.loaders import Loader
     from botocore.session import Session
 
 __all__ = ("new_session",)
@@ -27,4 +30,14 @@ def new_session(profile: str | None = None) -> Session:
         if (error.name or "").partition(".")[0] != "botocore":
             raise
         raise MissingExtraError("aws", "botocore") from error
-    return Session(profile=profile)
+    session = Session(profile=profile)
+    session.register_component("data_loader", _loader(os.environ.get("AWS_DATA_PATH")))
+    return session
+
+
+@cache
+def _loader(path: str | None) -> Loader:
+    """Return the reader of AWS's API models, one for all sessions: they take 100 ms to read."""
+    from botocore.loaders import create_loader  # noqa: PLC0415 - see new_session
+
+    return create_loader(path)

@@ -108,11 +108,11 @@ def plan_resources(
         ValueError: A name is too long with the prefix before it.
     """
     prefix = options.resource_prefix
-    listened = {queue.name: queue for queue in bus.command_queues}
+    listened = {
+        queue.name: queue for queue in bus.command_queues if options.enable_command_listener
+    }
     commands = bus.commands.values() if options.enable_command_routing else ()
-    names = dict.fromkeys(commands)
-    if options.enable_command_listener:
-        names.update(dict.fromkeys(listened))
+    names = dict.fromkeys([*commands, *listened])
     topics = _topics(options, bus, app, subscribed)
     event_queues = tuple(dict.fromkeys(topic.queue for topic in topics if topic.queue is not None))
     queues = [

@@ -115,9 +115,12 @@ class Provisioner:
         ]
         by_name = dict(zip((plan.name for plan in self._plan.queues), queues, strict=True))
         for name, pairs in self._fed(topics).items():
+            queue = by_name[name]
             for _, topic in pairs:
-                if await self._topics.subscription(topic.arn, by_name[name].arn) is None:
-                    missing.append(f"the subscription of {by_name[name].name!r} to {topic.name!r}")
+                if await self._topics.subscription(topic.arn, queue.arn) is None:
+                    missing.append(f"the subscription of {queue.name!r} to {topic.name!r}")
+                if not await self._queues.allows(queue.arn, queue.url, (topic.arn,)):
+                    missing.append(f"the right of {topic.name!r} to send to {queue.name!r}")
         return missing
 
     def _fed(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from sourceflow.errors import AwsConfigurationError, AwsError
-from sourceflow.transports.aws.provisioning.policies import with_topics
+from sourceflow.transports.aws.provisioning.policies import allows, with_topics
 from sourceflow.transports.aws.provisioning.resources import ProvisionedQueue
 
 if TYPE_CHECKING:
@@ -42,6 +43,15 @@ def is_missing(error: AwsError) -> bool:
     return error.code in _MISSING
 
 
+class _Found(NamedTuple):
+    url: str
+    attributes: dict[str, str]
+
+    @property
+    def arn(self) -> str:
+        return self.attributes["QueueArn"]
+
+
 class Queues:
     """Makes and finds queues."""
 
@@ -54,35 +64,37 @@ class Queues:
         """Make a queue and its dead letter queue where they are missing; change nothing there is."""
         found = await self._find(plan.full_name)
         if found is None:
-            dead = await self._find(plan.dead_letter_name) or await self._create(
-                plan.dead_letter_name, plan.dead_letter_attributes
-            )
-            redrive = {
-                "deadLetterTargetArn": dead[1]["QueueArn"],
-                "maxReceiveCount": plan.max_receive_count,
-            }
+            dead = await self._dead_letters(plan)
+            redrive = {"deadLetterTargetArn": dead.arn, "maxReceiveCount": plan.max_receive_count}
             found = await self._create(
                 plan.full_name,
                 {**plan.attributes, "RedrivePolicy": msgspec.json.encode(redrive).decode()},
             )
         else:
-            self._compare(plan, found[1])
-        return await self._described(plan, *found)
+            self._compare(plan, found.attributes)
+        queue = await self._described(plan, found)
+        if queue.dead_letter_url is None:  # it gets no redrive policy, but its messages a place to go
+            queue = replace(queue, dead_letter_url=(await self._dead_letters(plan)).url)
+        return queue
+
+    async def _dead_letters(self, plan: QueuePlan) -> _Found:
+        """Find a dead letter queue, or make it."""
+        return await self._find(plan.dead_letter_name) or await self._create(
+            plan.dead_letter_name, plan.dead_letter_attributes
+        )
 
     async def look_up(self, plan: QueuePlan) -> ProvisionedQueue | None:
         """Find a queue and its dead letter queue."""
         found = await self._find(plan.full_name)
-        return None if found is None else await self._described(plan, *found)
+        return None if found is None else await self._described(plan, found)
 
-    async def _described(
-        self, plan: QueuePlan, url: str, attributes: dict[str, str]
-    ) -> ProvisionedQueue:
+    async def _described(self, plan: QueuePlan, found: _Found) -> ProvisionedQueue:
         return ProvisionedQueue(
             name=plan.full_name,
-            url=url,
-            arn=attributes["QueueArn"],
-            dead_letter_url=await self._dead_letter_url(plan, attributes),
-            max_message_bytes=int(attributes.get("MaximumMessageSize", DEFAULT_MAX_BYTES)),
+            url=found.url,
+            arn=found.arn,
+            dead_letter_url=await self._dead_letter_url(plan, found.attributes),
+            max_message_bytes=int(found.attributes.get("MaximumMessageSize", DEFAULT_MAX_BYTES)),
         )
 
     async def _dead_letter_url(self, plan: QueuePlan, attributes: dict[str, str]) -> str | None:
@@ -103,10 +115,10 @@ class Queues:
             return None
         return str(answer["QueueUrl"])
 
-    async def _find(self, name: str) -> tuple[str, dict[str, str]] | None:
+    async def _find(self, name: str) -> _Found | None:
         try:
             url: str = (await self._plane.sqs("get_queue_url", QueueName=name))["QueueUrl"]
-            return url, await self._attributes(url)
+            return _Found(url, await self._attributes(url))
         except AwsError as error:
             if is_missing(error):
                 return None
@@ -117,7 +129,7 @@ class Queues:
         found: dict[str, str] = answer["Attributes"]
         return found
 
-    async def _create(self, name: str, attributes: dict[str, str]) -> tuple[str, dict[str, str]]:
+    async def _create(self, name: str, attributes: dict[str, str]) -> _Found:
         """Create a queue; another instance may create it at the same moment, or have deleted it."""
         try:
             answer = await self._plane.sqs("create_queue", QueueName=name, Attributes=attributes)
@@ -135,7 +147,7 @@ class Queues:
             await self._clock.sleep(DELETED_RECENTLY)
             return await self._create(name, attributes)
         url: str = answer["QueueUrl"]
-        return url, await self._attributes(url)
+        return _Found(url, await self._attributes(url))
 
     def _compare(self, plan: QueuePlan, attributes: dict[str, str]) -> None:
         for name, wanted in plan.attributes.items():
@@ -147,12 +159,17 @@ class Queues:
                 )
         if "RedrivePolicy" not in attributes:
             self._warnings.append(
-                f"the queue {plan.full_name!r} has no dead letter queue; it is left as it is"
+                f"the queue {plan.full_name!r} has no redrive policy; it is left as it is, and its "
+                f"dead letters go to {plan.dead_letter_name!r}"
             )
 
     async def arn_of(self, url: str) -> str:
         """Return a queue's ARN."""
         return (await self._attributes(url))["QueueArn"]
+
+    async def allows(self, queue_arn: str, url: str, topics: Collection[str]) -> bool:
+        """Whether topics may deliver into a queue, as far as our own statement goes."""
+        return allows((await self._attributes(url)).get("Policy", ""), queue_arn, topics)
 
     async def allow(self, queue_arn: str, url: str, topics: Collection[str]) -> None:
         """Let topics deliver into a queue.

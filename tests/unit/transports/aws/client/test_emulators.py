@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from datetime import timedelta
 
 import pytest
 
 from sourceflow.errors import AwsConfigurationError, AwsLeaseLostError, AwsRequestError
+from sourceflow.testing import LocalAws
 from sourceflow.transports.aws.client import (
     AiohttpClient,
     AttributeValue,
@@ -30,11 +32,8 @@ async def url(request):
     if request.param == "localstack":
         yield request.getfixturevalue("localstack_url")
         return
-    local_aws = pytest.importorskip(
-        "sourceflow.testing.local_aws", reason="LocalAws is not part of this build"
-    )
-    async with local_aws.LocalAws() as aws:
-        yield aws.url
+    async with LocalAws() as aws:
+        yield aws.endpoint_url
 
 
 @pytest.fixture
@@ -188,6 +187,15 @@ async def topic(url, sqs, queue, name):
     )
     arn = (await asyncio.to_thread(admin.create_topic, Name=name))["TopicArn"]
     queue_arn = (await sqs.get_queue_attributes(queue, ["QueueArn"]))["QueueArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": arn}},
+    }
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    await sqs.set_queue_attributes(queue, {"Policy": json.dumps(policy)})
     await asyncio.to_thread(
         admin.subscribe,
         TopicArn=arn,

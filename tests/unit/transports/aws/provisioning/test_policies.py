@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sourceflow.errors import AwsConfigurationError
+from sourceflow.transports.aws.provisioning.policies import allows, with_topics
+
+QUEUE = "arn:aws:sqs:eu-central-1:123456789012:orders-events"
+FOREIGN = {
+    "Sid": "theirs",
+    "Effect": "Allow",
+    "Principal": "*",
+    "Action": "sqs:*",
+    "Resource": QUEUE,
+}
+
+
+def topic(name):
+    return f"arn:aws:sns:eu-central-1:123456789012:{name}"
+
+
+def sources(policy):
+    return [
+        each["Condition"]["ArnEquals"]["aws:SourceArn"]
+        for each in json.loads(policy)["Statement"]
+        if each["Sid"] == "sourceflow-sns"
+    ]
+
+
+def test_one_statement_names_all_topics():
+    policy = with_topics("", QUEUE, [topic("b"), topic("a")])
+
+    assert sources(policy) == [[topic("a"), topic("b")]]
+    assert allows(policy, QUEUE, [topic("a")])
+    assert not allows(policy, QUEUE, [topic("c")])
+
+
+def test_the_statement_is_for_the_queues_own_account():
+    [statement] = json.loads(with_topics("", QUEUE, [topic("a")]))["Statement"]
+
+    assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": "123456789012"}
+
+
+def test_nothing_is_written_where_all_is_there():
+    policy = with_topics("", QUEUE, [topic("a"), topic("b")])
+
+    assert with_topics(policy, QUEUE, [topic("b")]) is None
+    assert with_topics(policy, QUEUE, []) is None
+
+
+def test_topics_that_are_there_stay():
+    policy = with_topics(with_topics("", QUEUE, [topic("a")]), QUEUE, [topic("b")])
+
+    assert sources(policy) == [[topic("a"), topic("b")]]
+
+
+@pytest.mark.parametrize("statement", [FOREIGN, [FOREIGN]], ids=["alone", "in a list"])
+def test_statements_of_others_stay(statement):
+    theirs = json.dumps({"Version": "2012-10-17", "Id": "x", "Statement": statement})
+    policy = json.loads(with_topics(theirs, QUEUE, [topic("a")]))
+
+    assert policy["Statement"][0] == FOREIGN
+    assert policy["Id"] == "x"
+    assert len(policy["Statement"]) == 2
+
+
+def test_a_single_source_is_read_like_a_list_of_one():
+    ours = with_topics("", QUEUE, [topic("a")]).replace(f'["{topic("a")}"]', f'"{topic("a")}"')
+
+    assert with_topics(ours, QUEUE, [topic("a")]) is None
+
+
+def test_a_policy_that_would_be_too_long_is_refused_before_aws_does():
+    with pytest.raises(AwsConfigurationError, match="more than 8,192 bytes with 300 topics"):
+        with_topics("", QUEUE, [topic(f"topic-{at}") for at in range(300)])
+
+
+def test_a_policy_that_is_no_policy_is_refused_with_the_queue():
+    with pytest.raises(AwsConfigurationError, match=f"the policy of {QUEUE} cannot be read"):
+        with_topics("no json", QUEUE, [topic("a")])
