@@ -1,7 +1,8 @@
 """The two AWS's of the suite, LocalAws and LocalStack, behind one face.
 
-The tests state AWS's rules. Where LocalStack is laxer than AWS, a test says so by ``backend.lax``:
-it is then expected to fail on LocalStack, and that is reported, with the reason and AWS's page.
+The tests state AWS's rules. Where LocalStack is laxer than AWS, a test says so by ``backend.lax``
+(where it is stricter, by ``backend.strict``): it is then expected to fail on LocalStack, and that is
+reported, with the reason and AWS's page.
 """
 
 from __future__ import annotations
@@ -274,9 +275,22 @@ class Backend:
             why: What LocalStack does instead.
             rule: The page of AWS's documentation that has the rule.
         """
+        self._expect_failure(
+            f"is laxer than AWS: {why}", rule, AssertionError, pytest.fail.Exception
+        )
+
+    def strict(self, why, *, rule):
+        """Say that LocalStack refuses what AWS takes: there the test has to fail.
+
+        Args:
+            why: What LocalStack does instead.
+            rule: The page of AWS's documentation that has the rule.
+        """
+        self._expect_failure(f"is stricter than AWS: {why}", rule, ClientError)
+
+    def _expect_failure(self, what, rule, *kinds):
         if not self.is_local_aws:
-            reason = f"LocalStack is laxer than AWS: {why} (the rule: {rule})"
-            kinds = (AssertionError, pytest.fail.Exception)
+            reason = f"LocalStack {what} (the rule: {rule})"
             self._node.add_marker(pytest.mark.xfail(reason=reason, raises=kinds, strict=True))
 
     def name(self, base="q"):

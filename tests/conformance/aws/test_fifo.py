@@ -11,7 +11,9 @@ MINUTES_5 = timedelta(minutes=5)
 
 
 def send(queue, body, group="g", **parameters):
-    return queue.send(body, MessageGroupId=group, **{"MessageDeduplicationId": body, **parameters})
+    return queue.send(
+        body, **{"MessageGroupId": group, "MessageDeduplicationId": body, **parameters}
+    )
 
 
 def test_a_group_is_required(backend):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = (
+    "FORBIDDEN",
     "MAX_ATTRIBUTES",
     "MessageAttribute",
     "check_attributes",
@@ -20,6 +21,9 @@ __all__ = (
     "md5_of_attributes",
     "size_of_attributes",
 )
+
+FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What no text of a message may hold (SQS API reference, ``SendMessage``)."""
 
 MAX_ATTRIBUTES: Final = 10
 MAX_NAME: Final = 256
@@ -88,6 +92,8 @@ def _check_value(name: str, value: MessageAttribute) -> None:
         raise ValueError(
             f"The message attribute '{name}' must contain a non-empty message attribute value."
         )
+    if value.string_value is not None and FORBIDDEN.search(value.string_value):
+        raise ValueError(f"The message attribute '{name}' holds invalid characters.")
     if value.data_type.startswith("Number"):
         try:
             float(value.string_value or "")

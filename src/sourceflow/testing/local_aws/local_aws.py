@@ -73,12 +73,16 @@ class LocalAws:
         self._account_id = account_id
         self._credentials = dict(credentials or {"test": "test"})
         self._signatures = SignatureCheck(self._credentials)
-        self._sqs = Sqs(region=region, account_id=account_id, base_url=lambda: self.endpoint_url)
-        self._sqs.on_visible = self._wake
+        self._sqs = Sqs(
+            region=region,
+            account_id=account_id,
+            base_url=lambda: self.endpoint_url,
+            on_visible=self._wake,
+        )
         self._sns = Sns(
             region=region,
             account_id=account_id,
-            deliver=lambda delivery: self._sqs.deliver(delivery, self._now()),
+            deliver=lambda delivery: self._sqs.queues.deliver(delivery, self._now()),
             endpoint=lambda: self.endpoint_url,
         )
         self._waiting: dict[Queue, set[asyncio.Future[None]]] = {}

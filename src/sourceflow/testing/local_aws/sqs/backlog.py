@@ -68,6 +68,7 @@ class StandardBacklog:
 
 @dataclass(slots=True)
 class _Group:
+    name: str
     waiting: list[tuple[int, QueueMessage]] = field(default_factory=list)
     in_flight: int = 0
     is_ready: bool = False
@@ -82,37 +83,38 @@ class FifoBacklog:
 
     def __init__(self) -> None:
         self._groups: dict[str, _Group] = {}
-        self._ready: deque[str] = deque()
-        self._open: str | None = None
+        self._ready: deque[_Group] = deque()
+        self._open: _Group | None = None
 
     def put(self, message: QueueMessage) -> None:
         """Add a message in its place."""
         name = message.group or ""
-        group = self._groups.setdefault(name, _Group())
+        group = self._groups.get(name)
+        if group is None:
+            group = self._groups[name] = _Group(name)
         heapq.heappush(group.waiting, (message.order, message))
-        self._make_ready(name, group)
+        self._make_ready(group)
 
-    def _make_ready(self, name: str, group: _Group) -> None:
+    def _make_ready(self, group: _Group) -> None:
         if group.waiting and not group.in_flight and not group.is_ready:
             group.is_ready = True
-            self._ready.append(name)
+            self._ready.append(group)
 
     def take(self) -> QueueMessage | None:
         """Take the next of the group at hand, or of the next group that is ready."""
         if self._open is not None:
-            message = self._pop(self._groups[self._open])
+            message = self._pop(self._open)
             if message is not None:
                 return message
             self._open = None
         while self._ready:
-            name = self._ready.popleft()
-            group = self._groups[name]
+            group = self._ready.popleft()
             group.is_ready = False
-            message = self._pop(group)
+            message = None if group.in_flight else self._pop(group)
             if message is not None:
-                self._open = name
+                self._open = group
                 return message
-            self._drop_if_empty(name, group)
+            self._drop_if_empty(group)
         return None
 
     def _pop(self, group: _Group) -> QueueMessage | None:
@@ -129,15 +131,14 @@ class FifoBacklog:
 
     def release(self, message: QueueMessage) -> None:
         """Let the group go on when nothing of it is in flight."""
-        name = message.group or ""
-        group = self._groups[name]
+        group = self._groups[message.group or ""]
         group.in_flight -= 1
-        self._make_ready(name, group)
-        self._drop_if_empty(name, group)
+        self._make_ready(group)
+        self._drop_if_empty(group)
 
-    def _drop_if_empty(self, name: str, group: _Group) -> None:
+    def _drop_if_empty(self, group: _Group) -> None:
         if not group.waiting and not group.in_flight and not group.is_ready:
-            del self._groups[name]
+            del self._groups[group.name]
 
     def clear(self) -> None:
         """Forget everything."""

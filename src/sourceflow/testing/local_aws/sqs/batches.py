@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sourceflow.testing.local_aws.attributes import size_of_attributes
 from sourceflow.testing.local_aws.errors import AwsFault
+from sourceflow.testing.local_aws.sqs.sending import NO_DEDUPLICATION, NO_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sourceflow.testing.local_aws.sqs.settings import QueueSettings
     from sourceflow.testing.local_aws.sqs.shapes import Answer, BatchEntry
 
-__all__ = ("batch_answer", "check_batch", "check_batch_size")
+__all__ = ("batch_answer", "check_batch", "check_batch_order", "check_batch_size")
 
 MAX_ENTRIES: Final = 10
 MAX_BYTES: Final = 1_048_576
@@ -61,6 +63,21 @@ def check_batch_size(entries: Sequence[BatchEntry]) -> None:
             "BatchRequestTooLong",
             f"Batch requests cannot be longer than {MAX_BYTES} bytes. You have sent {total} bytes.",
         )
+
+
+def check_batch_order(settings: QueueSettings, entries: Sequence[BatchEntry]) -> None:
+    """Refuse a batch to a FIFO queue as a whole where one entry says too little for its order.
+
+    Raises:
+        AwsFault: A group or a deduplication id is missing.
+    """
+    if not settings.is_fifo:
+        return
+    for entry in entries:
+        if entry.message_group_id is None:
+            raise AwsFault("InvalidParameterValue", NO_GROUP)
+        if entry.message_deduplication_id is None and not settings.content_based:
+            raise AwsFault("InvalidParameterValue", NO_DEDUPLICATION)
 
 
 def _fault(code: str, message: str) -> AwsFault:

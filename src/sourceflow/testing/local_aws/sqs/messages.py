@@ -18,12 +18,12 @@ class QueueMessage:
     """One message in a queue.
 
     Attributes:
+        queue_id: What tells its queue's receipt handles from those of others.
         id: What SQS calls it.
         body: The text.
         body_md5: The digest of the text.
         attributes: What the sender put beside it.
         attributes_md5: Their digest; empty where there are none.
-        size: Bytes that count.
         sent: When it was first sent, in seconds.
         order: Its place among all messages of the queue.
         group: Its message group, or None.
@@ -38,12 +38,12 @@ class QueueMessage:
         gone: Whether it was deleted.
     """
 
+    queue_id: str
     id: str
     body: str
     body_md5: str
     attributes: Mapping[str, MessageAttribute]
     attributes_md5: str
-    size: int
     sent: float
     order: int
     group: str | None = None
@@ -60,7 +60,7 @@ class QueueMessage:
     @property
     def receipt_handle(self) -> str:
         """The handle of the newest receive; every receive makes another."""
-        return f"{self.id}.{self.order}.{self.received}"
+        return f"{self.queue_id}.{self.id}.{self.received}"
 
     @property
     def sequence_number(self) -> str:

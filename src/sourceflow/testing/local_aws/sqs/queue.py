@@ -42,6 +42,7 @@ class Queue:
 
     def __init__(self, arn: str, settings: QueueSettings, created: float) -> None:
         self.arn = arn
+        self.name = settings.name
         self.settings = settings
         self.created = created
         self.changed = created
@@ -49,6 +50,7 @@ class Queue:
         self.tags: dict[str, str] = {}
         self.move_to_dead_letters: Callable[[QueueMessage, float], bool] = lambda *_: False
         self.on_visible: Callable[[], None] = lambda: None
+        self._id = uuid.uuid4().hex[:12]
         self._backlog: Backlog = FifoBacklog() if settings.is_fifo else StandardBacklog()
         self._hidden: list[tuple[float, int, int, QueueMessage]] = []
         self._in_flight: dict[str, QueueMessage] = {}
@@ -64,7 +66,6 @@ class Queue:
         body: str,
         attributes: Mapping[str, MessageAttribute],
         *,
-        size: int,
         now: float,
         group: str | None = None,
         deduplication_id: str | None = None,
@@ -87,12 +88,12 @@ class Queue:
             if seen is not None:
                 return Sent(seen, digest, attributes_digest)
         message = QueueMessage(
+            queue_id=self._id,
             id=message_id or str(uuid.uuid4()),
             body=body,
             body_md5=digest,
             attributes=attributes,
             attributes_md5=attributes_digest,
-            size=size,
             sent=now if first_sent is None else first_sent,
             order=next(self._orders),
             group=group,
@@ -214,8 +215,10 @@ class Queue:
 
     def _give_up(self, message: QueueMessage, now: float) -> bool:
         """Move a message that was received too often to the dead letter queue."""
-        limit = self.settings.max_receives
-        if not limit or message.received < limit or not self.move_to_dead_letters(message, now):
+        redrive = self.settings.redrive
+        if redrive is None or message.received < redrive.max_receives:
+            return False
+        if not self.move_to_dead_letters(message, now):
             return False
         self._in_flight[message.id] = message
         self._remove(message)
@@ -238,15 +241,15 @@ class Queue:
         Raises:
             AwsFault: It is no handle of this queue.
         """
-        parts = handle.split(".")
-        if len(parts) != 3 or not parts[1].isdigit() or not parts[2].isdigit():  # noqa: PLR2004 - see receipt_handle
+        queue_id, _, rest = handle.partition(".")
+        if queue_id != self._id:
             raise AwsFault(
                 "ReceiptHandleIsInvalid",
                 f'The input receipt handle "{handle}" is not a valid receipt handle.',
                 status=404,
                 query_code="ReceiptHandleIsInvalid",
             )
-        message = self._messages.get(parts[0])
+        message = self._messages.get(rest.partition(".")[0])
         return message, message is not None and message.receipt_handle == handle
 
     def delete(self, handle: str, now: float) -> None:

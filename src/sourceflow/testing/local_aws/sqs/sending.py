@@ -5,30 +5,38 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from sourceflow.testing.local_aws.attributes import check_attributes, size_of_attributes
+from sourceflow.testing.local_aws.attributes import (
+    FORBIDDEN,
+    check_attributes,
+    size_of_attributes,
+)
 from sourceflow.testing.local_aws.errors import AwsFault
 
 if TYPE_CHECKING:
     from sourceflow.testing.local_aws.sqs.settings import QueueSettings
     from sourceflow.testing.local_aws.sqs.shapes import SendMessage
 
-__all__ = ("check_message", "deduplication_of")
+__all__ = ("NO_DEDUPLICATION", "NO_GROUP", "check_message")
 
-_FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PUNCTUATED: Final = re.compile(r"[!-~]{1,128}")
 MAX_DELAY: Final = 900
+NO_GROUP: Final = "The request must contain the parameter MessageGroupId."
+NO_DEDUPLICATION: Final = (
+    "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId "
+    "provided explicitly"
+)
 
 
-def check_message(settings: QueueSettings, request: SendMessage) -> int:
-    """Check a message and return its bytes.
+def check_message(settings: QueueSettings, request: SendMessage) -> None:
+    """Check a message.
 
     Raises:
         AwsFault: It cannot be sent.
     """
     body = request.message_body
     if not body:
-        raise _parameter_missing("MessageBody")
-    if _FORBIDDEN.search(body):
+        raise AwsFault("MissingParameter", "The request must contain the parameter MessageBody.")
+    if FORBIDDEN.search(body):
         raise AwsFault(
             "InvalidMessageContents",
             "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to "
@@ -51,7 +59,6 @@ def check_message(settings: QueueSettings, request: SendMessage) -> int:
     _check_system_attributes(request)
     _check_delay(settings, request)
     _check_group(settings, request)
-    return size
 
 
 def _check_system_attributes(request: SendMessage) -> None:
@@ -83,7 +90,7 @@ def _check_delay(settings: QueueSettings, request: SendMessage) -> None:
 def _check_group(settings: QueueSettings, request: SendMessage) -> None:
     group, deduplication = request.message_group_id, request.message_deduplication_id
     if settings.is_fifo and group is None:
-        raise _parameter_missing("MessageGroupId")
+        raise AwsFault("MissingParameter", NO_GROUP)
     if not settings.is_fifo and deduplication is not None:
         raise AwsFault(
             "InvalidParameterValue",
@@ -91,11 +98,7 @@ def _check_group(settings: QueueSettings, request: SendMessage) -> None:
             "request includes a parameter that is not valid for this queue type.",
         )
     if settings.is_fifo and deduplication is None and not settings.content_based:
-        raise AwsFault(
-            "InvalidParameterValue",
-            "The queue should either have ContentBasedDeduplication enabled or "
-            "MessageDeduplicationId provided explicitly",
-        )
+        raise AwsFault("InvalidParameterValue", NO_DEDUPLICATION)
     for name, value in (("MessageGroupId", group), ("MessageDeduplicationId", deduplication)):
         if value is not None and not _PUNCTUATED.fullmatch(value):
             raise AwsFault(
@@ -103,12 +106,3 @@ def _check_group(settings: QueueSettings, request: SendMessage) -> None:
                 f"Value {value} for parameter {name} is invalid. Reason: {name} can only include "
                 "alphanumeric and punctuation characters. 1 to 128 in length.",
             )
-
-
-def _parameter_missing(name: str) -> AwsFault:
-    return AwsFault("MissingParameter", f"The request must contain the parameter {name}.")
-
-
-def deduplication_of(settings: QueueSettings, request: SendMessage) -> str | None:
-    """Return the deduplication id that was given; None lets the queue make it of the body."""
-    return request.message_deduplication_id if settings.is_fifo else None

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
+from typing import TYPE_CHECKING, Final
 
 from sourceflow.testing.local_aws.errors import AwsFault
 from sourceflow.testing.local_aws.policy import check_policy
+from sourceflow.testing.local_aws.sqs.redrive import RedriveAllowPolicy, RedrivePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,11 +63,11 @@ def check_queue_name(name: str) -> None:
 
 
 class QueueSettings:
-    """The attributes of one queue, and what follows from them.
+    """The attributes of one queue, and what follows from them; they never change, but are replaced.
 
     Args:
         name: The queue's name.
-        given: What it is created with.
+        given: What it is created with; an empty value stands for none.
 
     Raises:
         AwsFault: An attribute is unknown or out of range.
@@ -83,19 +82,14 @@ class QueueSettings:
                 "The name of a FIFO queue can only include alphanumeric characters, hyphens, or "
                 "underscores, must end with .fifo suffix and be 1 to 80 in length.",
             )
-        self._given: dict[str, str] = {}
-        self._values = {**_DEFAULTS, **(_FIFO_DEFAULTS if self.is_fifo else {})}
-        self.change(given)
-
-    def change(self, given: Mapping[str, str]) -> None:
-        """Set attributes; an empty value removes one.
-
-        Raises:
-            AwsFault: One is unknown or out of range; nothing is changed.
-        """
-        for name, value in given.items():
-            self._check(name, value)
-        values = {**self._values, **given}
+        if not self.is_fifo and given.get("FifoQueue") == "true":
+            raise AwsFault(
+                "InvalidParameterValue",
+                "The name of a FIFO queue must end with the suffix .fifo.",
+            )
+        for attribute, value in given.items():
+            self._check(attribute, value)
+        values = {**_DEFAULTS, **(_FIFO_DEFAULTS if self.is_fifo else {}), **given}
         if (
             self.is_fifo
             and values["FifoThroughputLimit"] == "perMessageGroupId"
@@ -105,7 +99,6 @@ class QueueSettings:
                 "InvalidAttributeValue",
                 "FifoThroughputLimit perMessageGroupId needs DeduplicationScope messageGroup",
             )
-        self._given = {**self._given, **given}
         self._values = {name: value for name, value in values.items() if value != ""}
         self._derive()
 
@@ -139,21 +132,10 @@ class QueueSettings:
         self.content_based = values.get("ContentBasedDeduplication") == "true"
         self.scope_is_group = values.get("DeduplicationScope") == "messageGroup"
         self.policy = values.get("Policy")
-        redrive = self._json("RedrivePolicy")
-        self.dead_letter_arn: str | None = redrive.get("deadLetterTargetArn")
-        self.max_receives = int(redrive.get("maxReceiveCount", 0))
-        self.redrive_allow = self._json("RedriveAllowPolicy")
-
-    def _json(self, name: str) -> dict[str, Any]:
-        text = self._values.get(name)
-        if text is None:
-            return {}
-        try:
-            return msgspec.json.decode(text, type=dict[str, Any])
-        except msgspec.MsgspecError:
-            raise AwsFault(
-                "InvalidAttributeValue", f"Value {text} for parameter {name} is invalid."
-            ) from None
+        redrive = values.get("RedrivePolicy")
+        self.redrive = None if redrive is None else RedrivePolicy.of(redrive)
+        allow = values.get("RedriveAllowPolicy")
+        self.redrive_allow = RedriveAllowPolicy() if allow is None else RedriveAllowPolicy.of(allow)
 
     def differs_from(self, given: Mapping[str, str]) -> str | None:
         """Return the first attribute of another CreateQueue that this queue does not have so."""
