@@ -27,19 +27,19 @@ class Middleware:
     ``handle_*`` settles the message without an effect.
     """
 
-    async def dispatch_command(self, message: Envelope[Any], next: Next) -> None:  # noqa: A002 - the design's word
+    async def dispatch_command(self, message: Envelope[Any], next: Next, /) -> None:  # noqa: A002 - the design's word
         """Run around the sending of a command."""
         await next(message)
 
-    async def handle_command(self, message: Envelope[Any], next: Next) -> None:  # noqa: A002 - the design's word
+    async def handle_command(self, message: Envelope[Any], next: Next, /) -> None:  # noqa: A002 - the design's word
         """Run around the handling of a command by its saga."""
         await next(message)
 
-    async def dispatch_event(self, message: Envelope[Any], next: Next) -> None:  # noqa: A002 - the design's word
+    async def dispatch_event(self, message: Envelope[Any], next: Next, /) -> None:  # noqa: A002 - the design's word
         """Run around the publishing of an event."""
         await next(message)
 
-    async def handle_event(self, message: Envelope[Any], next: Next) -> None:  # noqa: A002 - the design's word
+    async def handle_event(self, message: Envelope[Any], next: Next, /) -> None:  # noqa: A002 - the design's word
         """Run around each subscriber of an event."""
         await next(message)
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sourceflow.bus.outcome import Outcome
     from sourceflow.bus.ports import Delivery, Outgoing, TransportContext
     from sourceflow.messages import Kind
-    from sourceflow.transports.aws.bus import BusConfiguration, ListenedQueue
+    from sourceflow.transports.aws.bus import Bus, BusConfiguration, ListenedQueue
     from sourceflow.transports.aws.client import CredentialsProvider
     from sourceflow.transports.aws.options import AwsOptions
     from sourceflow.transports.aws.provisioning import Provisioned
@@ -61,7 +61,7 @@ class AwsTransport:
     def __init__(
         self,
         options: AwsOptions,
-        configure: Callable[[Any], object],
+        configure: Callable[[Bus], object],
         *,
         credentials: CredentialsProvider | None = None,
     ) -> None:

@@ -1,0 +1,152 @@
+"""What type checkers must refuse: each line that ends in `# error`, and no other.
+
+`# error: pyright` stands where mypy cannot see it: it does not look at a metaclass's keywords.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import assert_type
+from uuid import UUID
+
+from sourceflow import (
+    Aggregate,
+    App,
+    Command,
+    Entity,
+    Event,
+    Key,
+    Saga,
+    View,
+    ViewModel,
+    handles,
+    projects,
+    subscribes,
+)
+from sourceflow.transports.aws import AwsOptions, AwsTransport
+
+
+class CreateOrder(Command):
+    order_id: Key[str]
+    total: Decimal
+
+
+class OrderCreated(Event):
+    order_id: Key[str]
+    total: Decimal
+
+
+class Order(Entity):
+    id: Key[str]
+    total: Decimal = Decimal(0)
+
+
+class OrderSummary(ViewModel, indexes=("total",)):
+    id: Key[str]
+    total: Decimal
+
+
+class NotAComponent:
+    pass
+
+
+class WrongVersion(Command, version="2"):  # error: pyright
+    order_id: Key[str]
+
+
+class WrongAliases(Event, aliases=[1]):  # error: pyright
+    order_id: Key[str]
+
+
+class WrongIndexes(ViewModel, indexes="id"):  # error: pyright
+    id: Key[str]
+
+
+class WrongKey(Command):
+    order_id: Key[float]  # error
+
+
+class WrongLifecycle(View[OrderSummary], lifecycle="later"):  # error
+    pass
+
+
+def construction() -> None:
+    CreateOrder(order_id=1, total=Decimal(1))  # error
+    CreateOrder(order_id="o-1", total="1")  # error
+    CreateOrder(order_id=UUID(int=1), total=Decimal(1))  # error
+    CreateOrder(order_id="o-1", total=None)  # error
+    CreateOrder("o-1", Decimal(1))  # error
+    CreateOrder(order_id="o-1")  # error
+    CreateOrder(order_id="o-1", total=Decimal(1), paid=True)  # error
+    OrderCreated(order_id="o-1")  # error
+    Order("o-1")  # error
+    Order(id=1)  # error
+    OrderSummary(id="o-1")  # error
+
+
+def frozen(command: CreateOrder, event: OrderCreated, order: Order, row: OrderSummary) -> None:
+    command.total = Decimal(2)  # error
+    event.order_id = "o-2"  # error
+    order.total = Decimal(2)  # error
+    row.total = Decimal(2)  # error
+    str(command.paid)  # error
+
+
+class Handlers(Saga[Order]):
+    @handles(create=True)  # error
+    async def create(self, command: CreateOrder) -> Order:
+        self.raise_event()  # error
+        self.send(command)  # error
+        return Order(id=command.order_id)
+
+    @handles(name="orders.second")  # error
+    async def second(self, command: CreateOrder) -> None:
+        self.context.attempt = 2  # error
+        order = await self.find(Order, command.order_id)
+        str(order.total)  # error
+        await self.find(NotAComponent, command.order_id)  # error
+        await self.get(Order, 1.5)  # error
+        await self.query(Order)  # error
+        await self.send(command, message_id=1)  # error
+        await self.send(command, headers={"a": 1})  # error
+
+
+class Orders(Aggregate[Order]):
+    @subscribes(key=1)  # error
+    async def created(self, event: OrderCreated) -> None:
+        self.raise_event(event)  # error
+
+    async def total(self, order_id: str) -> Decimal:
+        return await self.get(Order, order_id)  # error
+
+
+class Summaries(View[OrderSummary]):
+    @projects(key=1)  # error
+    async def created(self, event: OrderCreated) -> OrderSummary:
+        await self.send(CreateOrder(order_id="o-1", total=event.total))  # error
+        return OrderSummary(id=event.order_id, total=event.total)
+
+
+async def use(app: App, command: CreateOrder) -> None:
+    App([Handlers])  # error
+    App([Handlers], "orders")  # error
+    App([Handlers], name="orders", middleware=[NotAComponent()])  # error
+    app.send(command)  # error
+    app.drained()  # error
+    app.aggregate(Handlers)  # error
+    await app.send(command, "m-1")  # error
+    await app.rebuild(OrderSummary)  # error
+    await app.replay(OrderSummary, "o-1")  # error
+    await app.query(OrderSummary, 10)  # error
+    assert_type(await app.find(Order, "o-1"), Order)  # error
+    app.use(NotAComponent())  # error
+
+
+def transport() -> None:
+    AwsOptions("us-east-1")  # error
+    AwsOptions(region="us-east-1", max_calls=1)  # error
+    AwsOptions(region="us-east-1", wait_time=20)  # error
+    AwsOptions(region="us-east-1", provisioning="always")  # error
+    AwsOptions(region="us-east-1").region = "eu-west-1"  # error
+    AwsTransport(AwsOptions(region="us-east-1"), lambda bus: bus.send.command(CreateOrder))  # error
+    AwsTransport(AwsOptions(region="us-east-1"), lambda bus: bus.sends)  # error

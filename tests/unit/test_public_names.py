@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+
+import sourceflow
+
+FROZEN = {
+    "sourceflow": (
+        "DELETE",
+        "Aggregate",
+        "App",
+        "Command",
+        "Context",
+        "Delete",
+        "Discard",
+        "Entity",
+        "Envelope",
+        "Event",
+        "Key",
+        "Middleware",
+        "Next",
+        "Observer",
+        "Reject",
+        "Retry",
+        "Saga",
+        "View",
+        "ViewModel",
+        "command",
+        "event",
+        "handles",
+        "projects",
+        "subscribes",
+    ),
+    "sourceflow.bus.ports": (
+        "CommandLog",
+        "DeadLetters",
+        "Delivery",
+        "Depth",
+        "EventLog",
+        "Head",
+        "Inbox",
+        "Logged",
+        "Outbox",
+        "Outgoing",
+        "Receive",
+        "Row",
+        "Stores",
+        "StoresContext",
+        "Transport",
+        "TransportContext",
+        "UnitOfWork",
+    ),
+    "sourceflow.clock": ("Clock", "SystemClock"),
+    "sourceflow.domain": (
+        "DELETE",
+        "Aggregate",
+        "Context",
+        "Delete",
+        "Entity",
+        "Saga",
+        "View",
+        "ViewModel",
+        "handles",
+        "projects",
+        "subscribes",
+    ),
+    "sourceflow.errors": (
+        "AlreadyExistsError",
+        "AwsConfigurationError",
+        "AwsCredentialsError",
+        "AwsError",
+        "AwsLeaseLostError",
+        "AwsRequestError",
+        "AwsThrottledError",
+        "AwsTransientError",
+        "CircuitOpenError",
+        "ConflictError",
+        "DependencyError",
+        "DepthExceededError",
+        "Discard",
+        "DuplicateError",
+        "HandlingError",
+        "InvalidMessageError",
+        "MalformedError",
+        "MessageError",
+        "MessageTooLargeError",
+        "MissingExtraError",
+        "NoHandlerError",
+        "NotFoundError",
+        "NotRunningError",
+        "Reject",
+        "RejectedError",
+        "ReplayError",
+        "Retry",
+        "SendManyError",
+        "Settlement",
+        "SourceflowError",
+        "UnknownTypeError",
+        "UseSelfSendError",
+        "WiringError",
+        "WrongKindError",
+    ),
+    "sourceflow.messages": (
+        "Codec",
+        "Command",
+        "Envelope",
+        "Event",
+        "Key",
+        "KeyType",
+        "Kind",
+        "Registry",
+        "SourceflowMeta",
+        "StateInfo",
+        "TypeInfo",
+        "check_headers",
+        "check_message_id",
+        "command",
+        "event",
+        "is_message",
+        "key_of_state",
+        "key_text",
+        "new_message_id",
+        "parse_key",
+        "state_info",
+        "type_info",
+        "validate",
+    ),
+    "sourceflow.stores.memory": ("MemoryStores",),
+    "sourceflow.testing": ("LocalAws", "ManualClock"),
+    "sourceflow.transports.aws": ("AwsOptions", "AwsTransport"),
+}
+"""What a program may import: taking a name away breaks it, adding one is a promise."""
+
+
+def modules():
+    walked = pkgutil.walk_packages(sourceflow.__path__, "sourceflow.")
+    return ["sourceflow", *(module.name for module in walked)]
+
+
+def order(name):
+    """Constants, then classes, then functions, each by name: the order that ruff keeps too."""
+    rank = 0 if name.isupper() else 1 if name.lstrip("_")[0].isupper() else 2
+    return (rank, name)
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_a_public_package_exports_exactly_these_names(name):
+    assert importlib.import_module(name).__all__ == FROZEN[name]
+
+
+@pytest.mark.parametrize("name", modules())
+def test_the_names_of_a_module_are_sorted_and_unique(name):
+    exported = getattr(importlib.import_module(name), "__all__", ())
+
+    assert isinstance(exported, tuple)
+    assert list(exported) == sorted(set(exported), key=order)
+
+
+@pytest.mark.parametrize("name", modules())
+def test_every_exported_name_exists(name):
+    module = importlib.import_module(name)
+
+    assert [each for each in getattr(module, "__all__", ()) if not hasattr(module, each)] == []
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_every_public_class_and_function_is_described(name):
+    module = importlib.import_module(name)
+    exported = [getattr(module, each) for each in module.__all__]
+
+    described = [each for each in exported if inspect.isclass(each) or inspect.isfunction(each)]
+    assert [each.__qualname__ for each in described if not each.__doc__] == []
