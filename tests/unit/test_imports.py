@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+REPORT = """
+import json, sys
+import msgspec
+before = set(sys.modules)
+import sourceflow
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+WITHOUT = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == {missing!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Absent())
+from sourceflow.errors import MissingExtraError
+try:
+    {statement}
+except MissingExtraError as error:
+    print(error.extra, error.name, error, sep="\\n")
+"""
+
+NEW_SESSION = "from sourceflow.transports.aws.client._botocore import new_session; new_session()"
+
+
+def run(program, *, returns=0):
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ran.returncode == returns, ran.stderr
+    return ran
+
+
+def test_the_package_itself_needs_msgspec_and_the_standard_library_only():
+    imported = {name.partition(".")[0] for name in json.loads(run(REPORT).stdout)}
+
+    assert imported - sys.stdlib_module_names == {"sourceflow"}
+
+
+@pytest.mark.parametrize(
+    ("missing", "statement"),
+    [
+        ("aiohttp", "import sourceflow.transports.aws"),
+        ("aiohttp", "import sourceflow.testing"),
+        ("botocore", NEW_SESSION),
+    ],
+)
+def test_a_missing_extra_is_named(missing, statement):
+    said = run(WITHOUT.format(missing=missing, statement=statement)).stdout.splitlines()
+
+    assert said == [
+        "aws",
+        missing,
+        f"{missing} is not installed: pip install 'sourceflow[aws]'",
+    ]
+
+
+def test_the_command_line_names_its_missing_extra():
+    program = WITHOUT.format(
+        missing="typer", statement="import sourceflow.host.cli; sourceflow.host.cli.main()"
+    )
+
+    assert "typer is not installed: pip install 'sourceflow[cli]'" in run(program, returns=1).stderr
+
+
+@pytest.mark.parametrize("module", ["sourceflow.transports.aws", "sourceflow.testing"])
+def test_another_missing_module_is_not_taken_for_the_extra(module):
+    # yarl is aiohttp's own dependency: a broken installation is no missing extra
+    program = WITHOUT.format(missing="yarl", statement=f"import {module}")
+
+    assert "ModuleNotFoundError: No module named 'yarl" in run(program, returns=1).stderr
+
+
+def test_the_aws_transport_imports_botocore_late():
+    program = "import sys, sourceflow.transports.aws; print('botocore' in sys.modules)"
+
+    assert run(program).stdout.strip() == "False"
