@@ -1,0 +1,207 @@
+"""Every store behind one face: the tests state the contracts of ``sourceflow.bus.ports``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import count
+
+import msgspec
+import pytest
+
+from sourceflow import DELETE, Command, Entity, Event, Key, ViewModel
+from sourceflow.bus.changes import (
+    UNCHANGED,
+    Changes,
+    Claim,
+    Destination,
+    OutboxRow,
+    RowChange,
+    Stream,
+    StreamChange,
+)
+from sourceflow.bus.dead_letter import DeadLetter
+from sourceflow.bus.ports import StoresContext
+from sourceflow.messages import Codec, Envelope, Registry
+from sourceflow.stores.memory import MemoryStores
+from sourceflow.testing.clock import ManualClock
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+class Pay(Command):
+    order_id: Key[str]
+    amount: Decimal
+    notes: list[str] = msgspec.field(default_factory=list)
+
+
+class Paid(Event):
+    order_id: Key[str]
+    amount: Decimal
+    notes: list[str] = msgspec.field(default_factory=list)
+
+
+class Refunded(Event):
+    order_id: Key[str]
+
+
+class Order(Entity):
+    id: Key[str]
+    paid: Decimal = Decimal(0)
+    notes: list[str] = msgspec.field(default_factory=list)
+
+
+class Listing(ViewModel, indexes=("total", "country", "seen")):
+    id: Key[str]
+    total: Decimal = Decimal(0)
+    country: str = ""
+    seen: datetime | None = None
+    notes: list[str] = msgspec.field(default_factory=list)
+
+
+class MemoryBackend:
+    """All that it holds is in one object, which one App after the other may open."""
+
+    def __init__(self, clock):
+        self._clock = clock
+        self._stores = MemoryStores()
+
+    async def open(self, app, types):
+        await self._stores.open(StoresContext(app, Codec(Registry(types)), self._clock))
+        return self._stores
+
+
+class Shop:
+    """Stores of one App, and short words for what tests write into them."""
+
+    Pay, Paid, Refunded, Order, Listing = Pay, Paid, Refunded, Order, Listing
+    queue = Destination("queue", "payments.fifo")
+    topic = Destination("topic", "order-events")
+    noon = NOON
+
+    def __init__(self, backend, stores, app):
+        self.backend = backend
+        self.stores = stores
+        self.app = app
+        self._ids = count(1)
+
+    async def as_app(self, app, *, types=(Pay, Paid, Refunded)):
+        """What another App, or a later run of this one, sees of the same data."""
+        await self.stores.aclose()
+        return Shop(self.backend, await self.backend.open(app, types), app)
+
+    def stream(self, key="o-1"):
+        return Stream("Order", key)
+
+    def envelope(self, message, message_id=None, **metadata):
+        message_id = message_id or f"{self.app}-{next(self._ids)}"
+        return Envelope(
+            message=message,
+            id=message_id,
+            source=metadata.pop("source", f"/{self.app}"),
+            time=NOON,
+            correlation_id=message_id,
+            **metadata,
+        )
+
+    def pay(self, key="o-1", amount="1.5", message_id=None, **metadata):
+        return self.envelope(Pay(order_id=key, amount=Decimal(amount)), message_id, **metadata)
+
+    def paid(self, key="o-1", amount="1.5", message_id=None, **metadata):
+        return self.envelope(Paid(order_id=key, amount=Decimal(amount)), message_id, **metadata)
+
+    def leaving(self, envelope, destination=None, stream=None):
+        body = Codec(Registry([Pay, Paid])).encode(envelope)
+        return OutboxRow(envelope, destination or self.topic, stream or self.stream(), body)
+
+    def claim(self, message_id="m-1", subscriber="Orders.paid"):
+        return Claim(f"/{self.app}", message_id, subscriber)
+
+    def step(self, expected, *, key="o-1", entity=UNCHANGED, command=None):
+        return StreamChange(
+            stream=self.stream(key),
+            entity_type=Order,
+            expected=expected,
+            entity=entity,
+            command=command or self.pay(key),
+        )
+
+    def handled(self, expected, **parts):
+        """What handling one command writes: its claim, the step, and whatever else."""
+        rest = {name: parts.pop(name) for name in ("events", "outbox", "rows") if name in parts}
+        step = self.step(expected, **parts)
+        claim = Claim(step.command.source, step.command.id, "")
+        return Changes(claims=[claim], stream=step, **rest)
+
+    def put(self, row, expected=0):
+        return RowChange(row_type=Listing, key=row.id, expected=expected, row=row)
+
+    def remove(self, key, expected):
+        return RowChange(row_type=Listing, key=key, expected=expected, row=DELETE)
+
+    async def commit(self, changes):
+        async with self.stores.begin() as uow:
+            return await uow.commit(changes)
+
+    async def head(self, key="o-1", claim=None):
+        async with self.stores.begin() as uow:
+            return await uow.head(self.stream(key), Order, claim)
+
+    async def commands(self, key="o-1", **options):
+        return [each async for each in self.stores.commands.read(self.stream(key), **options)]
+
+    async def events(self, **options):
+        return [each async for each in self.stores.events.read(**options)]
+
+    async def list(self, *rows):
+        await self.commit(Changes(rows=[self.put(row) for row in rows]))
+
+    async def query(self, **options):
+        return await self.stores.query(
+            Listing, **{"where": {}, "order_by": None, "limit": None, "after": None, **options}
+        )
+
+    async def everything(self):
+        """All that a reader can see; two of them are equal if nothing was written between."""
+        return (
+            await self.head(),
+            await self.commands(),
+            await self.events(),
+            await self.stores.events.position(),
+            await self.query(),
+            await self.stores.outbox.unsent(),
+            await self.stores.outbox.depth(),
+        )
+
+    async def save_letter(self, message_id="m-1", minutes=0, **fields):
+        letter = DeadLetter(
+            **{
+                "source": "payments.fifo",
+                "message_id": message_id,
+                "type_name": "Pay",
+                "reason": "RetriesExhausted",
+                "error": "OSError: away",
+                "body": b"\x00\xff",
+                "time": NOON + timedelta(minutes=minutes),
+                "attempts": 5,
+                **fields,
+            }
+        )
+        return await self.stores.dead_letters.save(letter)
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture(params=[pytest.param(MemoryBackend, id="memory")])
+def backend(request, clock):
+    return request.param(clock)
+
+
+@pytest.fixture
+async def shop(backend):
+    stores = await backend.open("shop", (Pay, Paid, Refunded))
+    yield Shop(backend, stores, "shop")
+    await stores.aclose()
