@@ -160,7 +160,8 @@ def validate(value: Any) -> None:
     cls = type(value)
     try:
         if not has_plain_types(value):
-            msgspec.convert(msgspec.to_builtins(value, builtin_types=_KEPT), cls)
+            plain = msgspec.to_builtins(value, builtin_types=_KEPT)
+            msgspec.convert(plain, cls, builtin_types=_KEPT)
         limits_of(cls).check(value)
     except (msgspec.ValidationError, LimitError) as error:
         raise InvalidMessageError(f"{cls.__name__}: {scrub(str(error))}") from None
