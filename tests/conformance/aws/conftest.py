@@ -196,7 +196,21 @@ class Topic:
     """A topic and the calls that tests make of it."""
 
     backend: Backend
+    name: str
     arn: str
+
+    def set(self, name, value):
+        self.backend.sns.set_topic_attributes(
+            TopicArn=self.arn, AttributeName=name, AttributeValue=value
+        )
+
+    def tags(self):
+        answer = self.backend.sns.list_tags_for_resource(ResourceArn=self.arn)
+        return {tag["Key"]: tag["Value"] for tag in answer["Tags"]}
+
+    def subscriptions(self):
+        answer = self.backend.sns.list_subscriptions_by_topic(TopicArn=self.arn)
+        return answer["Subscriptions"]
 
     def publish(self, body="x", **parameters):
         return self.backend.sns.publish(TopicArn=self.arn, Message=body, **parameters)
@@ -316,9 +330,15 @@ class Backend:
         queue.set(RedrivePolicy=json.dumps(redrive))
         return dead
 
-    def topic(self, **attributes):
-        name = self.name("t") + (".fifo" if attributes.get("FifoTopic") == "true" else "")
-        topic = Topic(self, self.sns.create_topic(Name=name, Attributes=attributes)["TopicArn"])
+    def topic(self, *, name=None, tags=None, **attributes):
+        is_fifo = attributes.get("FifoTopic") == "true"
+        name = name or self.name("t") + (".fifo" if is_fifo else "")
+        answer = self.sns.create_topic(
+            Name=name,
+            Attributes=attributes,
+            Tags=[{"Key": key, "Value": value} for key, value in (tags or {}).items()],
+        )
+        topic = Topic(self, name, answer["TopicArn"])
         self._topics.append(topic)
         return topic
 

@@ -12,10 +12,12 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ("Principal", "allows", "check_policy")
+__all__ = ("Principal", "allows", "check_policy", "denies")
 
 MAX_BYTES: Final = 8_192
 MAX_STATEMENTS: Final = 20
+_SECURE: Final = {"aws:securetransport": "true"}
+"""AWS is reached by TLS; LocalAws stands for it, though it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +52,29 @@ def allows(
     """
     if document is None:
         return False
-    folded = {name.lower(): value for name, value in context.items()}
+    folded = {name.lower(): value for name, value in context.items()} | _SECURE
     effects = {
-        statement.get("Effect")
+        statement["Effect"]
         for statement in _statements(document)
         if _matches(statement, action, resource, principal, folded)
     }
-    return "Deny" not in effects and "Allow" in effects
+    return effects == {"Allow"}
+
+
+def denies(document: str, *, action: str, resource: str, principal: Principal) -> bool:
+    """Whether a policy forbids its own account something: there all is allowed but that."""
+    context = {"aws:principalaccount": principal.account or "", **_SECURE}
+    return any(
+        statement["Effect"] == "Deny" and _matches(statement, action, resource, principal, context)
+        for statement in _statements(document)
+    )
 
 
 def check_policy(document: str) -> None:
     """Check a policy that is being set.
 
     Raises:
-        ValueError: It is no JSON object, or too long.
+        ValueError: It is no JSON object, too long, or says what LocalAws cannot evaluate.
     """
     if len(document.encode()) > MAX_BYTES:
         raise ValueError(f"The policy is longer than {MAX_BYTES} bytes.")
@@ -74,8 +85,18 @@ def check_policy(document: str) -> None:
     if len(statements) > MAX_STATEMENTS:
         raise ValueError(f"The policy has more than {MAX_STATEMENTS} statements.")
     for statement in statements:
-        if statement.get("Effect") not in {"Allow", "Deny"}:
-            raise ValueError("A statement's Effect is neither Allow nor Deny.")
+        _check_statement(statement)
+
+
+def _check_statement(statement: dict[str, Any]) -> None:
+    if statement.get("Effect") not in {"Allow", "Deny"}:
+        raise ValueError("A statement's Effect is neither Allow nor Deny.")
+    for name in ("Principal", "Action", "Resource"):
+        if name not in statement:
+            raise ValueError(f"A statement has no {name}; LocalAws knows no Not{name}.")
+    unknown = statement.get("Condition", {}).keys() - _OPERATORS.keys()
+    if unknown:
+        raise ValueError(f"LocalAws knows no condition operator {min(unknown)}.")
 
 
 @lru_cache(maxsize=1_000)
@@ -103,23 +124,20 @@ def _matches(
 
 
 def _is_principal(wanted: Any, principal: Principal) -> bool:
-    if wanted == "*":
-        return True
     if not isinstance(wanted, dict):
-        return False
+        return bool(wanted == "*")
+    accounts = _listed(wanted.get("AWS"))
+    if "*" in accounts:
+        return True
     if principal.service is not None:
         return principal.service in _listed(wanted.get("Service"))
-    accounts = _listed(wanted.get("AWS"))
-    names = {"*", principal.account, f"arn:aws:iam::{principal.account}:root"}
-    return any(account in names for account in accounts)
+    return principal.account in accounts or f"arn:aws:iam::{principal.account}:root" in accounts
 
 
 def _conditions_hold(conditions: dict[str, Any], context: Mapping[str, str]) -> bool:
     """All operators and all keys must match; of a key's values, one."""
     for operator, keys in conditions.items():
-        compare = _OPERATORS.get(operator)
-        if compare is None:
-            return False
+        compare = _OPERATORS[operator]
         for key, values in keys.items():
             actual = context.get(key.lower())
             if actual is None or not any(compare(value, actual) for value in _listed(values)):
@@ -130,7 +148,8 @@ def _conditions_hold(conditions: dict[str, Any], context: Mapping[str, str]) -> 
 def _listed(value: Any) -> list[str]:
     if value is None:
         return []
-    return [value] if isinstance(value, str) else [str(each) for each in value]
+    values = value if isinstance(value, list) else [value]
+    return [str(each) for each in values]
 
 
 def _like(pattern: str, text: str) -> bool:
@@ -154,4 +173,5 @@ _OPERATORS: Final[dict[str, Callable[[str, str], bool]]] = {
     "ArnLike": _arn_like,
     "StringEquals": lambda wanted, actual: wanted == actual,
     "StringLike": _like,
+    "Bool": lambda wanted, actual: wanted.lower() == actual,
 }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from sourceflow.testing.local_aws.attributes import MessageAttribute
 
@@ -15,9 +16,6 @@ __all__ = ("check_filter_policy", "wants_attributes", "wants_body")
 
 MAX_KEYS: Final = 5
 MAX_COMBINATIONS: Final = 150
-_OPERATORS: Final = frozenset(
-    {"prefix", "suffix", "anything-but", "exists", "numeric", "equals-ignore-case"}
-)
 _COMPARISONS: Final = {
     "=": lambda value, limit: value == limit,
     "<": lambda value, limit: value < limit,
@@ -27,8 +25,12 @@ _COMPARISONS: Final = {
 }
 
 
-def check_filter_policy(text: str) -> dict[str, Any]:
+def check_filter_policy(text: str, *, may_nest: bool) -> dict[str, Any]:
     """Return a filter policy that is being set.
+
+    Args:
+        text: The policy, JSON.
+        may_nest: Whether keys may hold keys: those of a body may, attributes do not nest.
 
     Raises:
         ValueError: It is no valid one.
@@ -36,42 +38,79 @@ def check_filter_policy(text: str) -> dict[str, Any]:
     try:
         policy = msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.MsgspecError:
-        raise ValueError("failed to parse JSON") from None
-    leaves = list(_leaves(policy))
+        raise ValueError("failed to parse JSON.") from None
     if len(policy) > MAX_KEYS:
         raise ValueError(f"Filter policy can not have more than {MAX_KEYS} keys")
-    combinations = 1
-    for rules in leaves:
-        if not isinstance(rules, list) or not rules:
-            raise ValueError("a key must be matched by a list that is not empty")
-        combinations *= len(rules)
+    leaves = list(_leaves(policy, 1, may_nest=may_nest))
+    for _, rules in leaves:
         for rule in rules:
             _check_rule(rule)
-    if combinations > MAX_COMBINATIONS:
-        raise ValueError(f"Filter policy is too complex: over {MAX_COMBINATIONS} combinations")
+    if prod(depth * len(rules) for depth, rules in leaves) > MAX_COMBINATIONS:
+        raise ValueError("Filter policy is too complex")
     return policy
 
 
-def _leaves(policy: dict[str, Any]) -> Any:
-    for value in policy.values():
+def _leaves(
+    policy: dict[str, Any], depth: int, *, may_nest: bool
+) -> Iterator[tuple[int, list[Any]]]:
+    """Return every list of rules and how deep it lies: a rule counts once for each level."""
+    for name, value in policy.items():
         if isinstance(value, dict):
-            yield from _leaves(value)
+            if not may_nest:
+                raise ValueError(
+                    "Filter policy scope MessageAttributes does not support nested filter policy"
+                )
+            yield from _leaves(value, depth + 1, may_nest=may_nest)
+        elif not isinstance(value, list):
+            raise ValueError(f'"{name}" must be an object or an array')  # noqa: TRY004 - AWS's text
+        elif not value:
+            raise ValueError("Empty arrays are not allowed")
         else:
-            yield value
+            yield depth, value
 
 
 def _check_rule(rule: Any) -> None:
+    if isinstance(rule, list):
+        raise ValueError("Match value must be String, number, true, false, or null")  # noqa: TRY004 - AWS's text
     if not isinstance(rule, dict):
         return
-    if len(rule) != 1 or next(iter(rule)) not in _OPERATORS:
-        raise ValueError(f"Unrecognized match type {next(iter(rule), '')}")
+    if len(rule) != 1:
+        raise ValueError("Only one key allowed in match expression")
     operator, wanted = next(iter(rule.items()))
-    if operator == "numeric" and (
-        not isinstance(wanted, list)
-        or len(wanted) % 2
-        or any(each not in _COMPARISONS for each in wanted[::2])
-    ):
-        raise ValueError("Value of numeric must be a list of comparisons and numbers")
+    check = _CHECKS.get(operator)
+    if check is None:
+        raise ValueError(f"Unrecognized match type {operator}")
+    if not check(wanted):
+        raise ValueError(f"Bad value of {operator}: {wanted}")
+
+
+def _is_anything_but_rule(wanted: Any) -> bool:
+    if isinstance(wanted, dict):
+        return len(wanted) == 1 and all(
+            operator in _TEXT_OPERATORS and isinstance(text, str)
+            for operator, text in wanted.items()
+        )
+    refused = wanted if isinstance(wanted, list) else [wanted]
+    return bool(refused) and all(isinstance(each, str | int | float) for each in refused)
+
+
+def _is_numeric_rule(wanted: Any) -> bool:
+    """A comparison, or two that make a range."""
+    return (
+        isinstance(wanted, list)
+        and len(wanted) in {2, 4}
+        and all(each in _COMPARISONS for each in wanted[::2])
+        and all(isinstance(each, int | float) for each in wanted[1::2])
+    )
+
+
+_TEXT_OPERATORS: Final = ("prefix", "suffix", "equals-ignore-case")
+_CHECKS: Final[dict[str, Callable[[Any], bool]]] = {
+    **dict.fromkeys(_TEXT_OPERATORS, lambda wanted: isinstance(wanted, str)),
+    "exists": lambda wanted: isinstance(wanted, bool),
+    "anything-but": _is_anything_but_rule,
+    "numeric": _is_numeric_rule,
+}
 
 
 def wants_attributes(policy: dict[str, Any], attributes: Mapping[str, MessageAttribute]) -> bool:

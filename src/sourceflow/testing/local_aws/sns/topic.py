@@ -1,34 +1,46 @@
-"""Topics and subscriptions."""
+"""Topics."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sourceflow.testing.local_aws.errors import AwsFault
-from sourceflow.testing.local_aws.sns.filter_policy import (
-    check_filter_policy,
-    wants_attributes,
-    wants_body,
-)
 from sourceflow.testing.local_aws.sqs.deduplication import Deduplication
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from sourceflow.testing.local_aws.sns.subscription import Subscription
 
-    from sourceflow.testing.local_aws.attributes import MessageAttribute
-
-__all__ = ("Subscription", "Topic")
+__all__ = ("Published", "Topic", "check_topic_attribute")
 
 DEFAULT_MAX_BYTES: Final = 262_144
-_SETTABLE: Final = frozenset(
-    {"RawMessageDelivery", "FilterPolicy", "FilterPolicyScope", "RedrivePolicy"}
+MAX_BYTES: Final = range(1_024, 1_048_577)
+MAX_DISPLAY_NAME: Final = 100
+_FREE: Final = frozenset(
+    {"Policy", "DeliveryPolicy", "KmsMasterKeyId", "TracingConfig", "DisplayName"}
 )
+_CHOICES: Final = {
+    "FifoTopic": ("true", "false"),
+    "ContentBasedDeduplication": ("true", "false"),
+    "FifoThroughputScope": ("Topic", "MessageGroup"),
+    "SignatureVersion": ("1", "2"),
+}
+_FIFO_DEFAULTS: Final = {"ContentBasedDeduplication": "false", "FifoThroughputScope": "Topic"}
 
 
-@dataclass(slots=True)
+class Published(NamedTuple):
+    """What the publisher is told.
+
+    Attributes:
+        message_id: What SNS calls the message.
+        sequence_number: Its number on a FIFO topic, or None.
+    """
+
+    message_id: str
+    sequence_number: str | None
+
+
+@dataclass(slots=True, eq=False)
 class Topic:
     """One topic.
 
@@ -36,6 +48,7 @@ class Topic:
         arn: Its ARN.
         attributes: What it is set to.
         tags: Its tags.
+        subscriptions: Its subscriptions, by the ARN of their queue.
         deduplication: On FIFO topics, what was seen within five minutes.
         published: How many messages it has taken.
     """
@@ -43,7 +56,8 @@ class Topic:
     arn: str
     attributes: dict[str, str]
     tags: dict[str, str] = field(default_factory=dict)
-    deduplication: Deduplication[str] = field(default_factory=Deduplication)
+    subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    deduplication: Deduplication[Published] = field(default_factory=Deduplication)
     published: int = 0
 
     @property
@@ -52,97 +66,66 @@ class Topic:
         return self.arn.endswith(".fifo")
 
     @property
+    def is_content_based(self) -> bool:
+        """Whether the deduplication id is made of the body where none is given."""
+        return self.attributes.get("ContentBasedDeduplication") == "true"
+
+    @property
+    def scope_is_group(self) -> bool:
+        """Whether each group deduplicates for itself (SNS API reference, FifoThroughputScope)."""
+        return self.attributes.get("FifoThroughputScope") == "MessageGroup"
+
+    @property
     def max_bytes(self) -> int:
         """What a message takes at most."""
         return int(self.attributes.get("MaximumMessageSize", DEFAULT_MAX_BYTES))
 
+    def next_sequence_number(self) -> str | None:
+        """Return the number of the next message of a FIFO topic: 20 digits that grow."""
+        if not self.is_fifo:
+            return None
+        self.published += 1
+        return f"{10_000_000_000_000_000_000 + self.published * 1000}"
 
-class Subscription:
-    """A queue's subscription to a topic.
+    def values(self, owner: str) -> dict[str, str]:
+        """Return all attributes, as GetTopicAttributes shows them."""
+        return {
+            "DisplayName": "",
+            "Policy": "",
+            "EffectiveDeliveryPolicy": "{}",
+            **(_FIFO_DEFAULTS if self.is_fifo else {}),
+            **self.attributes,
+            "TopicArn": self.arn,
+            "Owner": owner,
+            "SubscriptionsConfirmed": str(len(self.subscriptions)),
+            "SubscriptionsPending": "0",
+            "SubscriptionsDeleted": "0",
+        }
+
+    def has(self, attributes: dict[str, str]) -> bool:
+        """Whether another CreateTopic with these attributes asks for what there is."""
+        values = self.values("")
+        return all(values.get(name, "") == value for name, value in attributes.items())
+
+
+def check_topic_attribute(name: str, value: str, *, is_fifo: bool) -> None:
+    """Check an attribute (SNS API reference, ``CreateTopic`` and ``SetTopicAttributes``).
 
     Raises:
-        AwsFault: An attribute is unknown or wrong.
+        AwsFault: It is unknown, out of range, or for FIFO topics alone.
     """
-
-    def __init__(
-        self, *, arn: str, topic: Topic, endpoint: str, attributes: Mapping[str, str]
-    ) -> None:
-        self.arn = arn
-        self.topic = topic
-        self.endpoint = endpoint
-        self.attributes: dict[str, str] = {}
-        self._filter: dict[str, Any] | None = None
-        for name, value in attributes.items():
-            self.set(name, value)
-
-    def set(self, name: str, value: str) -> None:
-        """Set an attribute; an empty value removes it.
-
-        Raises:
-            AwsFault: It is unknown or wrong.
-        """
-        if name not in _SETTABLE:
-            raise AwsFault("InvalidParameter", "Invalid parameter: AttributeName")
-        if name == "RawMessageDelivery" and value not in {"true", "false"}:
-            raise _wrong("RawMessageDelivery", "must be true or false")
-        if name == "FilterPolicyScope" and value not in {"MessageAttributes", "MessageBody"}:
-            raise _wrong("FilterPolicyScope", "unknown scope")
-        if name == "RedrivePolicy" and value:
-            self._check_redrive(value)
-        if name == "FilterPolicy":
-            self._set_filter(value)
-        if value:
-            self.attributes[name] = value
-        else:
-            self.attributes.pop(name, None)
-
-    def _check_redrive(self, value: str) -> None:
-        try:
-            msgspec.json.decode(value, type=dict[str, Any])["deadLetterTargetArn"]
-        except (msgspec.MsgspecError, KeyError):
-            raise _wrong("RedrivePolicy", "deadLetterTargetArn is missing") from None
-
-    def _set_filter(self, value: str) -> None:
-        try:
-            self._filter = check_filter_policy(value) if value and value != "{}" else None
-        except ValueError as error:
-            raise _wrong("FilterPolicy", str(error)) from None
-
-    def has(self, attributes: Mapping[str, str]) -> bool:
-        """Whether another Subscribe with these attributes asks for what there is."""
-        return all(
-            _parsed(self.attributes.get(name)) == _parsed(value)
-            for name, value in attributes.items()
-        )
-
-    @property
-    def is_raw(self) -> bool:
-        """Whether messages are delivered as they are."""
-        return self.attributes.get("RawMessageDelivery") == "true"
-
-    @property
-    def dead_letter_arn(self) -> str | None:
-        """Where messages go that cannot be delivered."""
-        policy = self.attributes.get("RedrivePolicy")
-        if policy is None:
-            return None
-        return str(msgspec.json.decode(policy)["deadLetterTargetArn"])
-
-    def wants(self, body: str, attributes: Mapping[str, MessageAttribute]) -> bool:
-        """Whether a message passes the filter policy."""
-        if self._filter is None:
-            return True
-        if self.attributes.get("FilterPolicyScope") == "MessageBody":
-            return wants_body(self._filter, body)
-        return wants_attributes(self._filter, attributes)
-
-
-def _wrong(name: str, reason: str) -> AwsFault:
-    return AwsFault("InvalidParameter", f"Invalid parameter: {name}: {reason}")
-
-
-def _parsed(value: str | None) -> Any:
-    try:
-        return None if value is None else msgspec.json.decode(value)
-    except msgspec.MsgspecError:
-        return value
+    match name:
+        case _ if name in _FIFO_DEFAULTS and not is_fifo:
+            is_right = False
+        case _ if name in _CHOICES:
+            is_right = value in _CHOICES[name]
+        case "MaximumMessageSize":
+            is_right = value.isdecimal() and int(value) in MAX_BYTES
+        case "DisplayName":
+            is_right = len(value) <= MAX_DISPLAY_NAME
+        case _:
+            if name not in _FREE:
+                raise AwsFault("InvalidParameter", "Invalid parameter: AttributeName")
+            is_right = True
+    if not is_right:
+        raise AwsFault("InvalidParameter", f"Invalid parameter: {name}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sourceflow.testing.local_aws.errors import AwsFault
-from sourceflow.testing.local_aws.policy import Principal, allows
+from sourceflow.testing.local_aws.policy import Principal, allows, denies
 from sourceflow.testing.local_aws.sqs.queue import Queue
 from sourceflow.testing.local_aws.sqs.redrive import redrive_fault
 from sourceflow.testing.local_aws.sqs.settings import QueueSettings, check_queue_name
@@ -77,6 +77,26 @@ class Queues:
         """Return the queue of an ARN, or None."""
         queue = self._queues.get((arn or "").rpartition(":")[2])
         return queue if queue is not None and queue.arn == arn else None
+
+    def check_caller(self, url: str, operation: str) -> None:
+        """Let the account do with its queue what the queue's policy does not forbid.
+
+        Raises:
+            AwsFault: There is no such queue, or its policy denies the operation.
+        """
+        queue = self.at(url)
+        policy = queue.settings.policy
+        if policy is not None and denies(
+            policy,
+            action=f"sqs:{operation.removesuffix('Batch')}",
+            resource=queue.arn,
+            principal=Principal(account=self._account_id),
+        ):
+            raise AwsFault(
+                "AccessDenied",
+                f"Access to the resource {queue.arn} is denied: its policy has an explicit deny.",
+                status=403,
+            )
 
     def url_of(self, name: str) -> str:
         """Return the QueueUrl of a queue."""

@@ -120,7 +120,10 @@ class Sqs:
         if known is None:
             raise AwsFault("InvalidAction", f"The action {operation} is not valid.", status=404)
         decoder, method = known
-        answer = method(_decoded(decoder, body), now)
+        request = _decoded(decoder, body)
+        if type(request) in _GUARDED:
+            self.queues.check_caller(request.queue_url, operation)
+        answer = method(request, now)
         return answer if type(answer) is bytes else _ENCODER.encode(answer or {})
 
     def receive(self, body: bytes) -> PendingReceive:
@@ -131,6 +134,7 @@ class Sqs:
         """
         request: shapes.ReceiveMessage = _decoded(_RECEIVE, body)
         queue = self.queues.at(request.queue_url)
+        self.queues.check_caller(request.queue_url, "ReceiveMessage")
         _check_range("MaxNumberOfMessages", request.max_number_of_messages, 1, 10)
         _check_range("WaitTimeSeconds", request.wait_time_seconds, 0, 20)
         _check_range("VisibilityTimeout", request.visibility_timeout, 0, 43_200)
@@ -254,6 +258,13 @@ class Sqs:
 
 _ENCODER: Final = msgspec.json.Encoder()
 _RECEIVE: Final = msgspec.json.Decoder(shapes.ReceiveMessage)
+_GUARDED: Final = frozenset(
+    {
+        shapes.SendMessage, shapes.SendBatch, shapes.DeleteMessage, shapes.DeleteBatch,
+        shapes.VisibilityChange, shapes.VisibilityBatch,
+    }
+)  # fmt: skip
+"""What a queue's policy may forbid to its own account: what is done to messages."""
 _OPTIONAL: Final = frozenset(
     {
         "Policy", "RedrivePolicy", "RedriveAllowPolicy", "KmsMasterKeyId", "FifoQueue",
