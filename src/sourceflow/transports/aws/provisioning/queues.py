@@ -73,7 +73,9 @@ class Queues:
         else:
             self._compare(plan, found.attributes)
         queue = await self._described(plan, found)
-        if queue.dead_letter_url is None:  # it gets no redrive policy, but its messages a place to go
+        if (
+            queue.dead_letter_url is None
+        ):  # it gets no redrive policy, but its messages a place to go
             queue = replace(queue, dead_letter_url=(await self._dead_letters(plan)).url)
         return queue
 
