@@ -27,15 +27,20 @@ __all__ = (
     "sample_orders",
 )
 
-Text = Annotated[str, msgspec.Meta(min_length=1)]
-Positive = Annotated[int, msgspec.Meta(ge=1)]
+MAX_AMOUNT: Final = 10**9
+MAX_DECIMALS: Final = 4
+"""Money within these, times a quantity, adds up exactly in the 28 digits that Decimal reckons with."""
+
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Number = Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
+Quantity = Annotated[int, msgspec.Meta(ge=1, le=10**6)]
 
 
 class OrderLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One line of an order as the file has it."""
 
-    product_id: Positive
-    quantity: Positive
+    product_id: Number
+    quantity: Quantity
     unit_price: Decimal
     discount: Decimal
 
@@ -43,7 +48,7 @@ class OrderLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class OrderRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One order as the file has it."""
 
-    order_id: Positive
+    order_id: Number
     customer_id: Text
     order_date: date
     shipped_date: date | None
@@ -57,7 +62,7 @@ class BadOrderError(ValueError):
 
     Attributes:
         line: The line's number, from 1.
-        field: The field's path; ``(line)`` where the line is not JSON at all.
+        field: The field's path; ``(line)`` where the fault is not one field's.
     """
 
     def __init__(self, line: int, field: str, problem: str) -> None:
@@ -69,6 +74,8 @@ class BadOrderError(ValueError):
 _DECODER: Final = msgspec.json.Decoder(OrderRecord)
 _WHERE: Final = re.compile(r"^(?P<problem>.*?)(?: - at `(?P<path>\$?[^`]*)`)?$", re.DOTALL)
 _FIELD: Final = re.compile(r"field `(?P<field>[^`]+)`")
+_BYTE: Final = re.compile(r"\(byte (?P<at>\d+)\)")
+_NAME: Final = re.compile(rb'"([^"\\]+)"\s*:')
 
 
 def read_orders(path: Path) -> list[OrderRecord]:
@@ -93,6 +100,7 @@ def _parse(text: bytes) -> list[OrderRecord]:
         if not line.strip():
             continue
         order = _parse_line(number, line)
+        _check_texts(number, order)
         _check_amounts(number, order)
         if order.order_id in lines:
             raise BadOrderError(
@@ -111,19 +119,34 @@ def _parse_line(number: int, line: bytes) -> OrderRecord:
     except msgspec.ValidationError as error:
         raise _bad(number, str(error)) from None
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise BadOrderError(number, "(line)", f"not JSON: {error}") from None
+        raise BadOrderError(number, _field_before(line, str(error)), f"not JSON: {error}") from None
+
+
+def _field_before(line: bytes, problem: str) -> str:
+    """Return the last field that begins before the place where JSON ends to make sense."""
+    place = _BYTE.search(problem)
+    names = _NAME.findall(line if place is None else line[: int(place["at"])])
+    return names[-1].decode(errors="replace") if names else "(line)"
+
+
+def _check_texts(number: int, order: OrderRecord) -> None:
+    for field, text in (("customer_id", order.customer_id), ("ship_country", order.ship_country)):
+        if not text.strip() or not text.isprintable():
+            raise BadOrderError(number, field, "must be text that can be printed")
 
 
 def _check_amounts(number: int, order: OrderRecord) -> None:
-    amounts: list[tuple[str, Decimal, Decimal | None]] = [("freight", order.freight, None)]
+    _check_amount(number, "freight", order.freight, MAX_AMOUNT)
     for at, line in enumerate(order.lines):
-        amounts.append((f"lines[{at}].unit_price", line.unit_price, None))
-        amounts.append((f"lines[{at}].discount", line.discount, Decimal(1)))
-    for field, amount, most in amounts:
-        if not amount.is_finite() or amount < 0:
-            raise BadOrderError(number, field, "must be a number from 0")
-        if most is not None and amount > most:
-            raise BadOrderError(number, field, f"must be at most {most}")
+        _check_amount(number, f"lines[{at}].unit_price", line.unit_price, MAX_AMOUNT)
+        _check_amount(number, f"lines[{at}].discount", line.discount, 1)
+
+
+def _check_amount(number: int, field: str, amount: Decimal, most: int) -> None:
+    if not amount.is_finite() or not 0 <= amount <= most:
+        raise BadOrderError(number, field, f"must be a number from 0 to {most:,}")
+    if -int(amount.as_tuple().exponent) > MAX_DECIMALS:
+        raise BadOrderError(number, field, f"has more than {MAX_DECIMALS} decimals")
 
 
 def _bad(number: int, text: str) -> BadOrderError:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import time
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -27,19 +29,27 @@ from sourceflow.demo.orders import (
     ShipOrder,
 )
 from sourceflow.demo.tally import Tally
+from sourceflow.resilience.task_scope import TaskScope
 from sourceflow.transports.aws import AwsOptions, AwsTransport
+from sourceflow.transports.aws.client import StaticCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sourceflow.bus.ports import Stores
     from sourceflow.demo.order_file import OrderRecord
+    from sourceflow.transports.aws.client import CredentialsProvider
 
 __all__ = ("OrdersExistError", "Summary", "build_app", "run_demo")
 
 REGION: Final = "us-east-1"
 SENT_AT_ONCE: Final = 200
 DRAIN_LIMIT: Final = timedelta(minutes=10)
+
+EMULATOR_CREDENTIALS: Final = StaticCredentials("test", "test")
+"""What LocalAws and LocalStack take."""
+
+_SAYS_WHO: Final = frozenset({"AWS_ACCESS_KEY_ID", "AWS_PROFILE"})
 
 
 class OrdersExistError(Exception):
@@ -73,7 +83,12 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def build_app(
-    *, endpoint_url: str | None, prefix: str, stores: Stores | None, tally: Tally, **aws: Any
+    *,
+    endpoint_url: str,
+    prefix: str,
+    stores: Stores | None,
+    tally: Tally,
+    credentials: CredentialsProvider | None,
 ) -> App:
     """Put the orders service together: two FIFO queues and one topic."""
     transport = AwsTransport(
@@ -94,7 +109,7 @@ def build_app(
             .command_queue("shipping.fifo")
             .subscribe.to.topic("order-events")
         ),
-        **aws,
+        credentials=credentials,
     )
     return App(COMPONENTS, name="orders", stores=stores, observer=tally).use(transport)
 
@@ -112,6 +127,15 @@ def new_tally() -> Tally:
             )
         }
     )
+
+
+def credentials_for(endpoint_url: str) -> CredentialsProvider | None:
+    """Return what an emulator on this machine takes, unless the environment says who asks.
+
+    None leaves it to the environment.
+    """
+    is_local = urlsplit(endpoint_url).hostname in {"localhost", "127.0.0.1", "::1"}
+    return EMULATOR_CREDENTIALS if is_local and not _SAYS_WHO & os.environ.keys() else None
 
 
 async def run_demo(
@@ -137,19 +161,19 @@ async def run_demo(
     """
     tally = new_tally()
     async with AsyncExitStack() as stack:
-        local: dict[str, Any] = {}
         if endpoint_url is None:
             from sourceflow.testing import LocalAws  # noqa: PLC0415 - brings a server along
 
-            aws = await stack.enter_async_context(LocalAws())
-            endpoint_url = aws.endpoint_url
-            local["credentials"] = aws.static_credentials()
+            endpoint_url = (await stack.enter_async_context(LocalAws())).endpoint_url
+            credentials: CredentialsProvider | None = EMULATOR_CREDENTIALS
+        else:
+            credentials = credentials_for(endpoint_url)
         app = build_app(
             endpoint_url=endpoint_url,
             prefix=f"demo-{secrets.token_hex(4)}-",
             stores=stores,
             tally=tally,
-            **local,
+            credentials=credentials,
         )
         await stack.enter_async_context(app)
         for order in orders:
@@ -174,12 +198,14 @@ async def _send_all(
             progress(tally.commands_handled, expected)
             await asyncio.sleep(0.1)
 
-    async with asyncio.TaskGroup() as tasks:
+    async with TaskScope() as tasks:
         reporting = tasks.create_task(report())
-        for start in range(0, len(commands), SENT_AT_ONCE):
-            await app.send_many(commands[start : start + SENT_AT_ONCE])
-        await app.drained(timeout=DRAIN_LIMIT)
-        reporting.cancel()
+        try:
+            for start in range(0, len(commands), SENT_AT_ONCE):
+                await app.send_many(commands[start : start + SENT_AT_ONCE])
+            await app.drained(timeout=DRAIN_LIMIT)
+        finally:
+            reporting.cancel()
     progress(tally.commands_handled, expected)
 
 

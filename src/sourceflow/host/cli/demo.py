@@ -41,23 +41,15 @@ def demo(
     ] = False,
 ) -> None:
     """Send orders through SQS FIFO queues, sagas, an SNS topic and views; print what came out."""
+    console = Console(stderr=True)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     if store not in {None, "memory", "memory:"}:
         _refuse(f"--store {store!r}: only 'memory' is there in this version")
-    records = _read(orders)
-    console = Console(stderr=True)
     try:
-        with _progress(console) as progress:
-            summary, complete = asyncio.run(
-                run_demo(records, endpoint_url=endpoint_url, progress=progress)
-            )
-    except OrdersExistError as error:
-        _refuse(str(error))
+        summary, complete = _run(_read(orders), endpoint_url, console)
     except KeyboardInterrupt:
-        console.print("interrupted: the demo has stopped, and nothing of it is kept")
+        console.print("interrupted: the demo has stopped before everything came out")
         raise typer.Exit(INTERRUPTED) from None
-    except (SourceflowError, TimeoutError, ValueError) as error:
-        _fail(str(error))
     if as_json:
         sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
     else:
@@ -75,6 +67,18 @@ def _read(path: Path | None) -> Sequence[OrderRecord]:
         _refuse(f"{path}: {error}")
     except OSError as error:
         _refuse(f"{path} cannot be read: {error.strerror}")
+
+
+def _run(
+    orders: Sequence[OrderRecord], endpoint_url: str | None, console: Console
+) -> tuple[Summary, bool]:
+    try:
+        with _progress(console) as progress:
+            return asyncio.run(run_demo(orders, endpoint_url=endpoint_url, progress=progress))
+    except (SourceflowError, TimeoutError) as error:
+        _fail(str(error))
+    except (OrdersExistError, ValueError) as error:  # of the store, of the endpoint's URL
+        _refuse(str(error))
 
 
 def _refuse(problem: str) -> NoReturn:
@@ -100,7 +104,7 @@ def _progress(console: Console) -> Iterator[Callable[[int, int], None]]:
 
 
 def _print(summary: Summary) -> None:
-    console = Console()
+    console = Console(soft_wrap=True)
     console.print(
         f"[bold]{summary.orders}[/] orders with [bold]{summary.lines}[/] lines, "
         f"[bold]{summary.shipped}[/] shipped: total [bold]{summary.total}[/], "

@@ -1,6 +1,7 @@
 """``sourceflow local``: SQS and SNS in memory, for development."""
 
 import asyncio
+from errno import EADDRINUSE
 from typing import Annotated
 
 import typer
@@ -12,13 +13,16 @@ __all__ = ("local",)
 
 
 def local(
-    port: Annotated[int, typer.Option(help="The loopback port; 0 takes a free one.")] = 4566,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The loopback port; 0 takes a free one.")
+    ] = 4566,
 ) -> None:
     """Serve SQS and SNS in memory until interrupted."""
     try:
         asyncio.run(_serve(port))
     except OSError as error:
-        typer.echo(f"error: port {port} cannot be used: {error.strerror}", err=True)
+        reason = "something else uses it" if error.errno == EADDRINUSE else error.strerror
+        typer.echo(f"error: port {port} cannot be used: {reason}", err=True)
         raise typer.Exit(2) from None
 
 
