@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 
-from sourceflow.errors import InvalidMessageError, MalformedError, UnknownTypeError, WrongKindError
-from sourceflow.messages.envelope import RESERVED_HEADERS, Envelope, check_headers
+from sourceflow.errors import InvalidMessageError, MalformedError, WrongKindError
+from sourceflow.messages.envelope import (
+    RESERVED_HEADERS,
+    Envelope,
+    check_headers,
+    check_message_id,
+)
 from sourceflow.messages.key import key_text
-from sourceflow.messages.limits import LimitError, limits_of
+from sourceflow.messages.limits import LimitError, check_text, limits_of
 from sourceflow.messages.meta import scrub, validate
 
 if TYPE_CHECKING:
@@ -24,43 +29,42 @@ StateT = TypeVar("StateT")
 
 SPEC_VERSION: Final = "1.0"
 CONTENT_TYPE: Final = "application/json"
-MAX_DEPTH: Final = 1_000_000
 
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="string", uuid_format="canonical")
 
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+_Count = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 
-class _Document(msgspec.Struct, Generic[DataT], kw_only=True, forbid_unknown_fields=True):
-    """The document with nothing but our own attributes: decoded in one pass."""
 
-    specversion: str
+class _Document(msgspec.Struct, Generic[DataT], kw_only=True):
+    """The document; attributes that are not ours are passed over."""
+
+    specversion: Literal["1.0"]
     id: str
-    source: str
-    type: str
-    time: datetime
+    source: _Name
+    type: _Name
+    time: Annotated[datetime, msgspec.Meta(tz=True)]
     data: DataT
     subject: str | msgspec.UnsetType = msgspec.UNSET
     datacontenttype: str | msgspec.UnsetType = msgspec.UNSET
-    kind: str
-    dataversion: int = 1
-    entitysequence: int | msgspec.UnsetType = msgspec.UNSET
+    kind: Literal["command", "event"]
+    dataversion: _Count = 1
+    entitysequence: _Count | msgspec.UnsetType = msgspec.UNSET
     correlationid: str | msgspec.UnsetType = msgspec.UNSET
     causationid: str | msgspec.UnsetType = msgspec.UNSET
-    depth: int = 0
+    depth: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
 
 
-_ANY: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+class _OwnDocument(_Document[DataT], Generic[DataT], kw_only=True, forbid_unknown_fields=True):
+    """The document with nothing but our own attributes: decoded in one pass, data and all."""
+
+
+_ATTRIBUTES: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _TEXT: Final = msgspec.json.Decoder(str)
 _RAW_DOCUMENT: Final = msgspec.json.Decoder(_Document[msgspec.Raw])
 _OWN: Final = frozenset(_Document.__struct_fields__)
 
-_UNREADABLE: Final = (
-    msgspec.MsgspecError,
-    UnicodeError,
-    RecursionError,
-    OverflowError,
-    ValueError,
-    TypeError,
-)
+_UNREADABLE: Final = (msgspec.MsgspecError, RecursionError, OverflowError, ValueError, TypeError)
 
 
 class Codec:
@@ -121,67 +125,41 @@ class Codec:
             WrongKindError: It is of the other kind.
         """
         try:
-            document, info, headers = self._read(body, type_hint)
+            return self._read(body, type_hint, kind)
         except _UNREADABLE as error:
             raise _malformed(error) from None
+
+    def _read(self, body: bytes, type_hint: str | None, kind: Kind | None) -> Envelope[Any]:
+        info, document = self._read_own(body, type_hint)
+        headers: dict[str, str] = {}
+        if document is None:
+            document = _RAW_DOCUMENT.decode(body)
+            headers = _headers_of(body)
         if type_hint is not None and document.type != type_hint:
             raise MalformedError("the type beside the document is not the type inside")
-        if kind is not None and info.kind != kind:
-            raise WrongKindError(f"{info.name} is an {info.kind}; only {kind}s belong here")
-        return self._envelope(document, info, headers)
-
-    def _read(
-        self, body: bytes, type_hint: str | None
-    ) -> tuple[_Document[Any], TypeInfo, dict[str, str]]:
-        if type_hint is not None:
-            info = self._registry.find(type_hint)
-            if info is not None:
-                try:
-                    document = self._document(info).decode(body)
-                except msgspec.ValidationError:
-                    pass  # headers, another version, or truly wrong: the slow way tells
-                else:
-                    if document.type == type_hint and document.dataversion <= info.version:
-                        return document, info, {}
-        return self._read_slowly(body)
-
-    def _read_slowly(self, body: bytes) -> tuple[_Document[Any], TypeInfo, dict[str, str]]:
-        parts = _ANY.decode(body)
-        own = {name: value for name, value in parts.items() if name in _OWN}
-        document: _Document[Any] = _RAW_DOCUMENT.decode(_ENCODER.encode(own))
-        if document.specversion != SPEC_VERSION:
-            raise MalformedError("it is not a CloudEvents 1.0 document")
-        info = self._resolve(document)
-        document.data = self._value(info.type).decode(document.data)
-        headers = {name: _TEXT.decode(value) for name, value in parts.items() if name not in _OWN}
-        check_headers({name: headers[name] for name in headers if name not in RESERVED_HEADERS})
-        return document, info, headers
-
-    def _resolve(self, document: _Document[Any]) -> TypeInfo:
-        if document.kind not in {"command", "event"}:
-            raise MalformedError("its kind is neither command nor event")
-        info = self._registry.resolve(document.type, document.dataversion)
-        if info.kind != document.kind:
+        if kind is not None and document.kind != kind:
+            raise WrongKindError(f"this is an {document.kind}; only {kind}s belong here")
+        if info is None:
+            info = self._registry.resolve(document.type, document.dataversion)
+            document.data = self._value(info.type).decode(document.data)
+        if document.kind != info.kind:
             raise WrongKindError(f"{info.name} is an {info.kind}; the document says otherwise")
-        return info
+        return _envelope(document, info, headers)
 
-    def _envelope(
-        self, document: _Document[Any], info: TypeInfo, headers: dict[str, str]
-    ) -> Envelope[Any]:
-        problem = _problem(document, info)
-        if problem is not None:
-            raise MalformedError(problem)
-        return Envelope(
-            message=document.data,
-            id=document.id,
-            source=document.source,
-            time=document.time,
-            correlation_id=_or(document.correlationid, document.id),
-            causation_id=_or(document.causationid, None),
-            depth=document.depth,
-            sequence=_or(document.entitysequence, None),
-            headers=headers,
-        )
+    def _read_own(
+        self, body: bytes, type_hint: str | None
+    ) -> tuple[TypeInfo | None, _Document[Any] | None]:
+        """Read a document of the expected type in one pass, where it holds no headers."""
+        info = None if type_hint is None else self._registry.find(type_hint)
+        if info is None:
+            return None, None
+        try:
+            document = self._document(info).decode(body)
+        except msgspec.ValidationError:  # headers, another version, or wrong: a closer look tells
+            return None, None
+        if document.type != type_hint or document.dataversion > info.version:
+            return None, None
+        return info, document
 
     def encode_data(self, message: Any) -> bytes:
         """Write a message without its metadata.
@@ -226,7 +204,7 @@ class Codec:
     def _document(self, info: TypeInfo) -> msgspec.json.Decoder[Any]:
         found = self._documents.get(info.type)
         if found is None:
-            document: Any = _Document
+            document: Any = _OwnDocument
             found = self._documents[info.type] = msgspec.json.Decoder(document[info.type])
         return found
 
@@ -240,43 +218,59 @@ class Codec:
 def _encode(value: Any, name: str) -> bytes:
     try:
         return _ENCODER.encode(value)
-    except (TypeError, UnicodeError, RecursionError, OverflowError) as error:
+    except (TypeError, ValueError, RecursionError, OverflowError) as error:
         raise InvalidMessageError(f"{name} cannot be written: {type(error).__name__}") from None
 
 
-def _malformed(error: BaseException) -> Exception:
+def _malformed(error: Exception) -> MalformedError:
     """Return the error to raise, without a value of the message in its text."""
-    if isinstance(error, (MalformedError, UnknownTypeError, WrongKindError)):
-        return error
     if isinstance(error, msgspec.ValidationError):
-        return MalformedError(f"it does not fit: {scrub(str(error))}")
+        return MalformedError(f"it does not fit: {scrub(error)}")
     if isinstance(error, (LimitError, InvalidMessageError)):
         return MalformedError(str(error))
     return MalformedError(f"it is not JSON that can be read ({type(error).__name__})")
 
 
-def _problem(document: _Document[Any], info: TypeInfo) -> str | None:
-    """Return what is wrong with a document that its decoder let through."""
-    if document.specversion != SPEC_VERSION:
-        return "it is not a CloudEvents 1.0 document"
-    if not document.id or not document.source:
-        return "its id or its source is empty"
-    if document.time.tzinfo is None:
-        return "its time has no time zone"
-    if document.kind != info.kind:
-        return "its kind is not that of its type"
-    if not 0 <= document.depth <= MAX_DEPTH:
-        return "its depth is out of range"
+def _headers_of(body: bytes) -> dict[str, str]:
+    headers = {
+        name: _TEXT.decode(value)
+        for name, value in _ATTRIBUTES.decode(body).items()
+        if name not in _OWN
+    }
     try:
-        limits_of(info.type).check(document.data)
-    except LimitError as error:
-        return str(error)
+        check_headers({name: headers[name] for name in headers if name not in RESERVED_HEADERS})
+    except InvalidMessageError:  # its text names the header, which only the sender may see
+        raise MalformedError("it holds an attribute that no header can be") from None
+    return headers
+
+
+def _envelope(document: _Document[Any], info: TypeInfo, headers: dict[str, str]) -> Envelope[Any]:
+    """Return the message, after what its decoder could not check."""
+    limits_of(info.type).check(document.data)
     key = info.key_of(document.data)
     if key == "":
-        return "its key is empty"
+        raise MalformedError("its key is empty")
     if document.subject is not msgspec.UNSET and document.subject != key_text(key):
-        return "its subject is not its key"
-    return None
+        raise MalformedError("its subject is not its key")
+    check_text(document.source)
+    check_message_id(document.id)
+    correlation_id = _or(document.correlationid, document.id)
+    causation_id = _or(document.causationid, None)
+    if correlation_id is not document.id:
+        check_message_id(correlation_id)
+    if causation_id is not None:
+        check_message_id(causation_id)
+    return Envelope(
+        message=document.data,
+        id=document.id,
+        source=document.source,
+        time=document.time.astimezone(UTC),
+        correlation_id=correlation_id,
+        causation_id=causation_id,
+        depth=document.depth,
+        sequence=_or(document.entitysequence, None),
+        headers=headers,
+    )
 
 
 def _or(value: Any, default: Any) -> Any:

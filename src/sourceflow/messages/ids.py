@@ -10,7 +10,8 @@ from typing import Final
 __all__ = ("MessageIds", "new_message_id")
 
 _RANDOM: Final = Random()  # ids must be unlike each other, not unguessable
-os.register_at_fork(after_in_child=_RANDOM.seed)
+if hasattr(os, "register_at_fork"):  # where there is no fork, there is nothing to do
+    os.register_at_fork(after_in_child=_RANDOM.seed)
 _RANDOM_BITS: Final = 74
 _STEP_BITS: Final = 32
 
@@ -30,18 +31,19 @@ class MessageIds:
 
     def new(self) -> str:
         """Return a new id in its hyphenated form."""
-        now = time.time_ns() // 1_000_000
-        if now > self._milliseconds:
-            self._milliseconds = now
-            self._tail = _RANDOM.getrandbits(_RANDOM_BITS)
+        milliseconds = time.time_ns() // 1_000_000
+        if milliseconds > self._milliseconds:
+            tail = _RANDOM.getrandbits(_RANDOM_BITS)
         else:
-            self._tail += 1 + _RANDOM.getrandbits(_STEP_BITS)
-            if self._tail >> _RANDOM_BITS:  # used up: borrow the next millisecond
-                self._milliseconds += 1
-                self._tail = _RANDOM.getrandbits(_RANDOM_BITS)
-        high = self._tail >> 62
-        low = self._tail & ((1 << 62) - 1)
-        digits = f"{self._milliseconds:012x}{0x7000 | high:04x}{(0b10 << 62) | low:016x}"
+            milliseconds = self._milliseconds
+            tail = self._tail + 1 + _RANDOM.getrandbits(_STEP_BITS)
+            if tail >> _RANDOM_BITS:  # used up: borrow the next millisecond
+                milliseconds += 1
+                tail = _RANDOM.getrandbits(_RANDOM_BITS)
+        self._milliseconds, self._tail = milliseconds, tail
+        high = tail >> 62
+        low = tail & ((1 << 62) - 1)
+        digits = f"{milliseconds:012x}{0x7000 | high:04x}{(0b10 << 62) | low:016x}"
         return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
-__all__ = ("Key", "KeyType", "is_key", "key_text", "parse_key")
+__all__ = ("Key", "KeyType", "is_key", "is_only_key", "key_text", "parse_key")
 
 KeyT = TypeVar("KeyT", str, int, UUID)
 
@@ -29,6 +29,11 @@ Key = Annotated[KeyT, _MARKER]
 def is_key(hint: Any) -> bool:
     """Whether a resolved hint is ``Key[...]``."""
     return _MARKER in getattr(hint, "__metadata__", ())
+
+
+def is_only_key(hint: Any) -> bool:
+    """Whether a resolved hint is ``Key[...]`` and says nothing more, such as a greatest length."""
+    return getattr(hint, "__metadata__", None) == (_MARKER,)
 
 
 def key_text(key: KeyType) -> str:

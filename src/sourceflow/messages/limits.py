@@ -16,6 +16,8 @@ from uuid import UUID
 
 import msgspec
 
+from sourceflow.messages.hints import UNRESOLVED, field_hints, field_names
+
 __all__ = ("LimitError", "Limits", "check_text", "limits_of")
 
 MAX_DECIMAL_DIGITS: Final = 38
@@ -25,7 +27,7 @@ MAX_DECIMAL_EXPONENT: Final = 64
 """Where a short text would otherwise unfold into a huge number."""
 
 _FORBIDDEN: Final = re.compile("[\ufffe\uffff\ud800-\udfff]")
-_PLAIN: Final = (NoneType, bool, int, bytes, UUID, date, time, timedelta)
+_PLAIN: Final = frozenset({NoneType, bool, int, bytes, UUID, date, time, timedelta})
 
 Check = Callable[[Any], None]
 
@@ -64,24 +66,11 @@ def _check_decimal(value: Decimal) -> None:
 
 
 def _check_datetime(value: datetime) -> None:
-    if value.tzinfo is None:
+    offset = value.utcoffset()
+    if offset is None:
         raise LimitError("is a datetime without a time zone")
-
-
-def _check_any(value: Any) -> None:
-    """Check a value by what it is, all the way down."""
-    check = _LEAVES.get(type(value))
-    if check is not None:
-        check(value)
-    elif isinstance(value, Mapping):
-        for key, each in value.items():
-            _check_any(key)
-            _check_any(each)
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        for each in value:
-            _check_any(each)
-    elif isinstance(value, msgspec.Struct) or dataclasses.is_dataclass(value):
-        limits_of(type(value)).check(value)
+    if offset.seconds % 60 or offset.microseconds:  # it would be rounded (RFC 3339, section 5.6)
+        raise LimitError("is a datetime whose offset from UTC is not in whole minutes")
 
 
 _LEAVES: Final[dict[type[Any], Check]] = {
@@ -90,6 +79,42 @@ _LEAVES: Final[dict[type[Any], Check]] = {
     Decimal: _check_decimal,
     datetime: _check_datetime,
 }
+
+
+def _check_any(value: Any) -> None:
+    """Check a value by what it is, all the way down."""
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            _check_any(key)
+            _check_any(each)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for each in value:
+            _check_any(each)
+    elif isinstance(value, msgspec.Struct) or dataclasses.is_dataclass(value):
+        limits_of(type(value)).check(value)
+    else:
+        for leaf, check in _LEAVES.items():
+            if isinstance(value, leaf):
+                check(value)
+
+
+def _check_each(check: Check) -> Check:
+    def check_each(values: Any) -> None:
+        for value in values:
+            check(value)
+
+    return check_each
+
+
+def _check_items(check_key: Check | None, check_value: Check | None) -> Check:
+    def check_items(values: Mapping[Any, Any]) -> None:
+        for key, value in values.items():
+            if check_key is not None:
+                check_key(key)
+            if check_value is not None:
+                check_value(value)
+
+    return check_items
 
 
 class Limits:
@@ -108,20 +133,18 @@ class Limits:
             LimitError: A field is outside of the limits; names the field.
         """
         for name, check in self._checks:
-            field = getattr(value, name)
-            if field is None:
-                continue
             try:
-                check(field)
+                check(getattr(value, name))
             except LimitError as error:
                 raise LimitError(f"{name} {error}") from None
 
 
 def _check_of(hint: Any) -> Check | None:
-    if hint in _PLAIN or (isinstance(hint, type) and issubclass(hint, Enum)):
-        return None
-    if hint in _LEAVES:
+    """Return the check of a type, or None where it can hold nothing forbidden."""
+    if isinstance(hint, type) and hint in _LEAVES:
         return _LEAVES[hint]
+    if isinstance(hint, type) and (hint in _PLAIN or issubclass(hint, Enum)):
+        return None
     origin = typing.get_origin(hint)
     arguments = typing.get_args(hint)
     if origin is typing.Annotated:
@@ -129,12 +152,28 @@ def _check_of(hint: Any) -> Check | None:
     if origin is typing.Literal:
         return None
     if origin in {typing.Union, UnionType}:
-        parts = [_check_of(each) for each in arguments if each is not NoneType]
-        return None if not any(parts) else parts[0] if len(parts) == 1 else _check_any
-    if origin in {list, tuple, set, frozenset, dict}:
-        parts = [_check_of(each) for each in arguments if each is not Ellipsis]
-        return _check_any if any(parts) else None
+        return _check_of_alternatives(arguments)
+    if origin in {list, set, frozenset} or (origin is tuple and arguments[1:] == (Ellipsis,)):
+        check = _check_of(arguments[0])
+        return None if check is None else _check_each(check)
+    if origin is dict:
+        checks = [_check_of(each) for each in arguments]
+        return _check_items(*checks) if any(checks) else None
     return _check_any
+
+
+def _check_of_alternatives(alternatives: tuple[Any, ...]) -> Check | None:
+    checks = [_check_of(each) for each in alternatives if each is not NoneType]
+    check = checks[0] if len(checks) == 1 else _check_any if any(checks) else None
+    return check if check is None or NoneType not in alternatives else _check_unless_none(check)
+
+
+def _check_unless_none(check: Check) -> Check:
+    def check_unless_none(value: Any) -> None:
+        if value is not None:
+            check(value)
+
+    return check_unless_none
 
 
 _known: dict[type[Any], Limits] = {}
@@ -150,15 +189,6 @@ def limits_of(cls: type[Any]) -> Limits:
 
 def _hints(cls: type[Any]) -> Mapping[str, Any]:
     try:
-        return msgspec_hints(cls)
-    except NameError:  # a wiring fault is made of it: until then every field is looked at
-        names = getattr(cls, "__struct_fields__", None) or [f.name for f in dataclasses.fields(cls)]
-        return dict.fromkeys(names, Any)
-
-
-def msgspec_hints(cls: type[Any]) -> dict[str, Any]:
-    """Return the resolved hints of a class's fields, without class variables."""
-    hints = typing.get_type_hints(cls, localns={cls.__name__: cls}, include_extras=True)
-    return {
-        name: hint for name, hint in hints.items() if typing.get_origin(hint) is not typing.ClassVar
-    }
+        return field_hints(cls)
+    except UNRESOLVED:  # a wiring fault is made of it: until then every field is looked at
+        return dict.fromkeys(field_names(cls), Any)

@@ -27,7 +27,8 @@ __all__ = ("Options", "SourceflowMeta", "options_of", "scrub", "validate")
 OPTIONS: Final = "__sourceflow_options__"
 
 _KEPT: Final = (bytes, bytearray, datetime, date, time, timedelta, UUID, Decimal)
-_QUOTED_VALUE: Final = re.compile(r"(Invalid (?:enum )?value) .*?(?= - at `|$)", re.DOTALL)
+_PLACE: Final = re.compile(r" - at (?:`key` in )?`\$[\w.\[\]]*`$")
+_TELLING: Final = ("Invalid value", "Invalid enum value", "Object contains unknown field")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,9 +164,13 @@ def validate(value: Any) -> None:
             plain = msgspec.to_builtins(value, builtin_types=_KEPT)
             msgspec.convert(plain, cls, builtin_types=_KEPT)
         limits_of(cls).check(value)
-    except (msgspec.ValidationError, LimitError) as error:
-        raise InvalidMessageError(f"{cls.__name__}: {scrub(str(error))}") from None
-    except (TypeError, UnicodeError, RecursionError, OverflowError) as error:
+    except msgspec.ValidationError as error:
+        raise InvalidMessageError(f"{cls.__name__}: {scrub(error)}") from None
+    except LimitError as error:
+        raise InvalidMessageError(f"{cls.__name__}: {error}") from None
+    except TypeError as error:  # its text tells of types
+        raise InvalidMessageError(f"{cls.__name__} cannot be written: {error}") from None
+    except (ValueError, RecursionError, OverflowError) as error:
         raise InvalidMessageError(
             f"{cls.__name__} cannot be written: {type(error).__name__}"
         ) from None
@@ -178,9 +183,21 @@ def _check_key(value: Any, cls: type[Any]) -> None:
         raise InvalidMessageError(f"{cls.__name__}: the key {field} is empty")
 
 
-def scrub(text: str) -> str:
-    """Take values of the message out of an error text of msgspec."""
-    return _QUOTED_VALUE.sub(r"\1", text)
+def scrub(error: msgspec.ValidationError) -> str:
+    """Return what does not fit and where, without a value of the message.
+
+    Texts of msgspec tell of types; those that go on with a value are cut short, and so is what a
+    class's own ``__post_init__`` raised.
+    """
+    text = str(error)
+    place = _PLACE.search(text)
+    where = "" if place is None else place[0]
+    if error.__cause__ is not None:
+        return f"a check of its own class refuses it{where}"
+    for beginning in _TELLING:
+        if text.startswith(beginning):
+            return f"{beginning}{where}"
+    return text
 
 
 _key_fields: dict[type[Any], str | None] = {}

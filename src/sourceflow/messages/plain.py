@@ -29,7 +29,9 @@ def mark_plain(
 
     def mark(dataclass: type[Any]) -> type[Any]:
         if not dataclasses.is_dataclass(dataclass):
-            raise TypeError(f"@{kind} marks dataclasses; {dataclass!r} is none")
+            raise TypeError(
+                f"@{kind} marks dataclasses; {dataclass!r} is none: write @dataclass below @{kind}"
+            )
         options = make_options(dataclass.__name__, name=name, version=version, aliases=aliases)
         setattr(dataclass, OPTIONS, options)
         setattr(dataclass, KIND, kind)

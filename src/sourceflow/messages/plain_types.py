@@ -11,8 +11,8 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from sourceflow.messages.key import is_key
-from sourceflow.messages.limits import msgspec_hints
+from sourceflow.messages.hints import UNRESOLVED, field_hints
+from sourceflow.messages.key import is_only_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,8 +73,8 @@ def has_plain_types(value: Any) -> bool:
 
 def _plain_fields(cls: type[Any]) -> tuple[tuple[str, frozenset[type[Any]]], ...] | None:
     try:
-        hints = msgspec_hints(cls)
-    except NameError:
+        hints = field_hints(cls)
+    except UNRESOLVED:
         return None  # a wiring fault is made of it elsewhere
     fields = [(name, _plain_alternatives(hint)) for name, hint in hints.items()]
     if any(allowed is None for _, allowed in fields):
@@ -84,13 +84,13 @@ def _plain_fields(cls: type[Any]) -> tuple[tuple[str, frozenset[type[Any]]], ...
 
 def _plain_alternatives(hint: Any) -> frozenset[type[Any]] | None:
     """Return the classes that a hint allows, or None where it says more than that."""
-    if is_key(hint):
+    if is_only_key(hint):
         hint = typing.get_args(hint)[0]
     if typing.get_origin(hint) in {typing.Union, UnionType}:
         parts = [_plain_alternatives(each) for each in typing.get_args(hint)]
         if any(part is None for part in parts):
             return None
         return frozenset().union(*(part for part in parts if part is not None))
-    if hint in _PLAIN or (isinstance(hint, type) and issubclass(hint, Enum)):
+    if isinstance(hint, type) and (hint in _PLAIN or issubclass(hint, Enum)):
         return frozenset({hint})
     return None

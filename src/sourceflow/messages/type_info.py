@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
 
-from sourceflow.messages.fields import key_fields, key_type_of
+from sourceflow.messages.fields import key_fields, key_type_of, unsupported
 from sourceflow.messages.meta import options_of
 
 if TYPE_CHECKING:
@@ -158,6 +158,9 @@ def _key(cls: type[Any]) -> tuple[str | None, type[KeyType] | None, tuple[str, .
     fields, unresolved = key_fields(cls)
     if unresolved is not None:
         return None, None, (f"the hint {unresolved!r} of a field does not resolve",)
+    reason = unsupported(cls)
+    if reason is not None:
+        return None, None, (f"it cannot be read from JSON: {reason}",)
     if not fields:
         return None, None, ("it has no key: mark one field as Key[str], Key[int] or Key[UUID]",)
     if len(fields) > 1:
