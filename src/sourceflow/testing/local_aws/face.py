@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import parse_qsl
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 import msgspec
+
+from sourceflow.testing.local_aws.ids import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +41,7 @@ class Answer(NamedTuple):
 
 def json_answer(body: bytes) -> Answer:
     """Return the answer to a JSON request."""
-    return Answer(200, {"Content-Type": JSON, "x-amzn-RequestId": str(uuid.uuid4())}, body)
+    return Answer(200, {"Content-Type": JSON, "x-amzn-RequestId": new_id()}, body)
 
 
 def json_fault(fault: AwsFault) -> Answer:
@@ -48,7 +49,7 @@ def json_fault(fault: AwsFault) -> Answer:
     blame = "Sender" if fault.status < SERVER_ERROR else "Receiver"
     headers = {
         "Content-Type": JSON,
-        "x-amzn-RequestId": str(uuid.uuid4()),
+        "x-amzn-RequestId": new_id(),
         "x-amzn-query-error": f"{fault.query_code};{blame}",
     }
     body = {"__type": f"com.amazonaws.sqs#{fault.code}", "message": fault.message}
@@ -67,7 +68,7 @@ def xml_answer(service: str, action: str, result: Element | None) -> Answer:
         result.tag = f"{action}Result"
         root.append(result)
     metadata = SubElement(root, "ResponseMetadata")
-    SubElement(metadata, "RequestId").text = str(uuid.uuid4())
+    SubElement(metadata, "RequestId").text = new_id()
     return Answer(200, {"Content-Type": "text/xml"}, tostring(root))
 
 
@@ -78,5 +79,5 @@ def xml_fault(service: str, fault: AwsFault) -> Answer:
     SubElement(error, "Type").text = "Sender" if fault.status < SERVER_ERROR else "Receiver"
     SubElement(error, "Code").text = fault.code
     SubElement(error, "Message").text = fault.message
-    SubElement(root, "RequestId").text = str(uuid.uuid4())
+    SubElement(root, "RequestId").text = new_id()
     return Answer(fault.status, {"Content-Type": "text/xml"}, tostring(root))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from typing import TYPE_CHECKING, Final, Self
 
@@ -87,6 +88,7 @@ class LocalAws:
         )
         self._waiting: dict[Queue, set[asyncio.Future[None]]] = {}
         self._runner: web.ServerRunner | None = None
+        self._is_closing = False
         self.calls: Counter[str] = Counter()
 
     @property
@@ -103,17 +105,23 @@ class LocalAws:
         """Begin to serve.
 
         Raises:
-            OSError: The port is taken.
+            OSError: It cannot listen there, because the port is taken for example.
         """
+        self._is_closing = False
         server = web.Server(self._serve, handler_cancellation=True, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await self._runner.setup()
         try:
             site = web.TCPSite(self._runner, self._host, self._port)
             await site.start()
-        except OSError:
+        except OSError as error:
             await self._runner.cleanup()
-            raise
+            raise OSError(
+                error.errno,
+                f"LocalAws cannot listen on {self._host}:{self._port}: "
+                f"{os.strerror(error.errno or 0)}. Stop what listens there, or give another port; "
+                "port 0 takes a free one.",
+            ) from error
         self._port = self._runner.addresses[0][1]
         return self
 
@@ -124,9 +132,9 @@ class LocalAws:
         traceback: TracebackType | None,
     ) -> None:
         assert self._runner is not None  # it serves
-        for waiting in self._waiting.values():
-            for future in waiting:
-                future.cancel()
+        self._is_closing = True
+        for queue in list(self._waiting):
+            self._wake(queue)
         await self._runner.cleanup()
 
     async def _serve(self, request: web.BaseRequest) -> web.Response:
@@ -200,7 +208,7 @@ class LocalAws:
             if answer is not None:
                 return answer
             left = deadline - self._clock.monotonic()
-            if left <= 0:
+            if left <= 0 or self._is_closing:
                 return b"{}"
             await self._wait(pending.queue, left)
 

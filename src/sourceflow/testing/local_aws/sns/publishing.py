@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +16,7 @@ from sourceflow.testing.local_aws.attributes import (
     size_of_attributes,
 )
 from sourceflow.testing.local_aws.errors import AwsFault
+from sourceflow.testing.local_aws.ids import new_id
 from sourceflow.testing.local_aws.sns.delivery import Delivery
 from sourceflow.testing.local_aws.sns.notification import notification
 from sourceflow.testing.local_aws.sns.topic import Published
@@ -71,7 +71,7 @@ def publish(
         AwsFault: It cannot be published.
     """
     _check(topic, publication)
-    published = Published(str(uuid.uuid4()), topic.next_sequence_number())
+    published = Published(new_id(), topic.next_sequence_number())
     if topic.is_fifo:
         key = publication.deduplication_id or hashlib.sha256(publication.body.encode()).hexdigest()
         publication = replace(publication, deduplication_id=key)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import uuid
 from typing import TYPE_CHECKING, Final
 
 from sourceflow.testing.local_aws.errors import AwsFault
+from sourceflow.testing.local_aws.ids import new_id
 from sourceflow.testing.local_aws.sns.answers import (
     batch_result,
     list_of,
@@ -167,7 +167,7 @@ class Sns:
         existing = topic.subscriptions.get(endpoint)
         if existing is None:
             existing = Subscription(
-                arn=f"{topic.arn}:{uuid.uuid4()}",
+                arn=f"{topic.arn}:{new_id()}",
                 topic=topic,
                 endpoint=endpoint,
                 attributes=attributes,

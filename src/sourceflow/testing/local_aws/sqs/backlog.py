@@ -44,7 +44,9 @@ class StandardBacklog:
         self._messages: deque[QueueMessage] = deque()
 
     def put(self, message: QueueMessage) -> None:
-        """Add a message."""
+        """Add a message, and drop what was deleted in front: a queue that nobody reads stays small."""
+        while self._messages and self._messages[0].gone:
+            self._messages.popleft()
         self._messages.append(message)
 
     def take(self) -> QueueMessage | None:
@@ -92,6 +94,8 @@ class FifoBacklog:
         group = self._groups.get(name)
         if group is None:
             group = self._groups[name] = _Group(name)
+        while group.waiting and group.waiting[0][1].gone:
+            heapq.heappop(group.waiting)
         heapq.heappush(group.waiting, (message.order, message))
         self._make_ready(group)
 

@@ -1,4 +1,4 @@
-"""Messages that FIFO queues have seen within five minutes."""
+"""What was seen within five minutes, by an id."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEDUPLICATION_SECONDS: Final = 300.0
 
 
 class Deduplication(Generic[SeenT]):
-    """Remembers messages for the window; deleting a message does not end it."""
+    """Remembers for the window, from the first time on; deleting a message does not end it."""
 
     __slots__ = ("_ages", "_seen")
 
@@ -26,13 +26,21 @@ class Deduplication(Generic[SeenT]):
         self._ages: deque[tuple[float, Hashable]] = deque()
 
     def find(self, key: Hashable, now: float) -> SeenT | None:
-        """Return the message that was sent with a key within the window."""
-        while self._ages and self._ages[0][0] <= now:
-            _, old = self._ages.popleft()
-            self._seen.pop(old, None)
+        """Return what was put under a key within the window."""
+        self._forget(now)
         return self._seen.get(key)
 
-    def put(self, key: Hashable, message: SeenT, now: float) -> None:
-        """Remember a message."""
-        self._seen[key] = message
-        self._ages.append((now + DEDUPLICATION_SECONDS, key))
+    def put(self, key: Hashable, seen: SeenT, now: float) -> None:
+        """Remember something; a key that is known keeps its time."""
+        self._forget(now)
+        if key not in self._seen:
+            self._ages.append((now + DEDUPLICATION_SECONDS, key))
+        self._seen[key] = seen
+
+    def _forget(self, now: float) -> None:
+        while self._ages and self._ages[0][0] <= now:
+            _, key = self._ages.popleft()
+            del self._seen[key]
+
+    def __len__(self) -> int:
+        return len(self._seen)

@@ -32,8 +32,8 @@ class QueueMessage:
         received: How often it was received.
         first_received: When it was first received.
         last_received: When it was last received.
-        hidden_until: When it shows again; None while it is visible.
-        hiding: Tells the newest hiding from those before, which still stand in the heap.
+        hidden_until: When it shows again; None while it is visible. Kept by ``Hidden``.
+        hiding: How often it was hidden. Kept by ``Hidden``.
         source_arn: The queue that it was moved here from.
         gone: Whether it was deleted.
     """
@@ -73,11 +73,13 @@ class Sent:
     """What the sender of a message is told.
 
     Attributes:
-        message: The message; on a FIFO queue maybe one that was sent before.
+        message_id: The message's id; on a FIFO queue maybe of one that was sent before.
+        sequence_number: Its number.
         body_md5: The digest of the body that was sent now.
         attributes_md5: The digest of the attributes that were sent now.
     """
 
-    message: QueueMessage
+    message_id: str
+    sequence_number: str
     body_md5: str
     attributes_md5: str

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import heapq
-import uuid
-from collections import deque
+from collections import OrderedDict
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from sourceflow.testing.local_aws.attributes import md5_of_attributes
 from sourceflow.testing.local_aws.errors import AwsFault
+from sourceflow.testing.local_aws.ids import new_id
+from sourceflow.testing.local_aws.sqs.attempts import Attempts
 from sourceflow.testing.local_aws.sqs.backlog import Backlog, FifoBacklog, StandardBacklog
-from sourceflow.testing.local_aws.sqs.deduplication import DEDUPLICATION_SECONDS, Deduplication
+from sourceflow.testing.local_aws.sqs.deduplication import Deduplication
+from sourceflow.testing.local_aws.sqs.hidden import Hidden
 from sourceflow.testing.local_aws.sqs.messages import QueueMessage, Sent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from sourceflow.testing.local_aws.attributes import MessageAttribute
     from sourceflow.testing.local_aws.sqs.settings import QueueSettings
@@ -35,9 +36,8 @@ EXPIRED: Final = "Reason: The receipt handle has expired."
 class Queue:
     """A queue with its messages. Times are seconds, given by the caller.
 
-    Invariant: a message is in one place: in the backlog (visible), in the heap of hidden ones
-    (delayed or in flight), or gone. The heap may hold old entries of a message that was hidden
-    anew; ``hiding`` tells them apart.
+    Invariant: a message is in one place: in the backlog (visible), among the hidden ones (delayed
+    or in flight), or gone.
     """
 
     def __init__(self, arn: str, settings: QueueSettings, created: float) -> None:
@@ -50,16 +50,15 @@ class Queue:
         self.tags: dict[str, str] = {}
         self.move_to_dead_letters: Callable[[QueueMessage, float], bool] = lambda *_: False
         self.on_visible: Callable[[], None] = lambda: None
-        self._id = uuid.uuid4().hex[:12]
+        self._id = new_id()[-12:]
         self._backlog: Backlog = FifoBacklog() if settings.is_fifo else StandardBacklog()
-        self._hidden: list[tuple[float, int, int, QueueMessage]] = []
+        self._hidden = Hidden()
         self._in_flight: dict[str, QueueMessage] = {}
-        self._messages: dict[str, QueueMessage] = {}
-        self._ages: deque[QueueMessage] = deque()
-        self._delayed = 0
+        # Oldest first. A plain dict would look past every deleted message to find the oldest.
+        self._messages: OrderedDict[str, QueueMessage] = OrderedDict()
         self._orders = count(1)
-        self._deduplication: Deduplication[QueueMessage] = Deduplication()
-        self._attempts: dict[str, tuple[float, list[tuple[QueueMessage, int, int]]]] = {}
+        self._deduplication: Deduplication[tuple[str, str]] = Deduplication()
+        self._attempts = Attempts()
 
     def send(
         self,
@@ -86,10 +85,10 @@ class Queue:
             key = (group if self.settings.scope_is_group else None, deduplication_id)
             seen = self._deduplication.find(key, now)
             if seen is not None:
-                return Sent(seen, digest, attributes_digest)
+                return Sent(*seen, digest, attributes_digest)
         message = QueueMessage(
             queue_id=self._id,
-            id=message_id or str(uuid.uuid4()),
+            id=message_id or new_id(),
             body=body,
             body_md5=digest,
             attributes=attributes,
@@ -102,53 +101,41 @@ class Queue:
             source_arn=source_arn,
             received=received,
         )
+        number = message.sequence_number
         if key is not None:
-            self._deduplication.put(key, message, now)
+            self._deduplication.put(key, (message.id, number), now)
         self._messages[message.id] = message
-        self._ages.append(message)
         wait = self.settings.delay if delay is None else delay
         if wait:
-            self._delayed += 1
-            self._hide(message, now + wait)
+            self._hidden.hide(message, now + wait)
         else:
             self._backlog.put(message)
         self.on_visible()
-        return Sent(message, digest, attributes_digest)
-
-    def _hide(self, message: QueueMessage, until: float) -> None:
-        message.hidden_until = until
-        message.hiding += 1
-        heapq.heappush(self._hidden, (until, message.order, message.hiding, message))
+        return Sent(message.id, number, digest, attributes_digest)
 
     def advance(self, now: float) -> None:
         """Show what is due, and drop what is too old."""
-        while self._hidden and self._hidden[0][0] <= now:
-            _, _, hiding, message = heapq.heappop(self._hidden)
-            if message.gone or message.hidden_until is None or message.hiding != hiding:
-                continue
-            self._show(message)
-        oldest = now - self.settings.retention
-        while self._ages and (self._ages[0].gone or self._ages[0].sent <= oldest):
-            message = self._ages.popleft()
-            if not message.gone:
-                self._remove(message)
+        for message in self._hidden.take_due(now):
+            self._backlog.put(message)
+            if self._in_flight.pop(message.id, None) is not None:
+                self._backlog.release(message)
+            self.on_visible()
+        while self._messages:
+            oldest = next(iter(self._messages.values()))
+            if not self._is_too_old(oldest, now):
+                break
+            self._remove(oldest)
 
-    def _show(self, message: QueueMessage) -> None:
-        message.hidden_until = None
-        self._backlog.put(message)
-        if self._in_flight.pop(message.id, None) is None:
-            self._delayed -= 1
-        else:
-            self._backlog.release(message)
-        self.on_visible()
+    def _is_too_old(self, message: QueueMessage, now: float) -> bool:
+        return message.sent <= now - self.settings.retention
 
     def next_change(self) -> float | None:
         """Return when the next hidden message may show, or None."""
-        return self._hidden[0][0] if self._hidden else None
+        return self._hidden.next_due()
 
     def receive(
         self, limit: int, *, now: float, visibility: int | None = None, attempt: str | None = None
-    ) -> list[QueueMessage]:
+    ) -> Sequence[QueueMessage]:
         """Hand out messages and hide them.
 
         Raises:
@@ -156,10 +143,19 @@ class Queue:
         """
         self.advance(now)
         hide = self.settings.visibility if visibility is None else visibility
-        if attempt is not None and self.settings.is_fifo:
-            again = self._again(attempt, now, hide)
-            if again is not None:
-                return again
+        if attempt is None or not self.settings.is_fifo:
+            return self._receive(limit, now, hide)
+        again = self._attempts.find(attempt, now)
+        if not again:
+            found = self._receive(limit, now, hide)
+            self._attempts.put(attempt, found, now)
+            return found
+        for message in again:
+            self._hidden.hide(message, now + hide)
+        self._attempts.note(attempt, now)
+        return again
+
+    def _receive(self, limit: int, now: float, hide: int) -> list[QueueMessage]:
         if len(self._in_flight) >= MAX_IN_FLIGHT:
             if self.settings.is_fifo:
                 return []
@@ -174,36 +170,13 @@ class Queue:
             message = self._backlog.take()
             if message is None:
                 break
-            if self._give_up(message, now):
-                continue
-            self._hand_out(message, now, hide)
-            found.append(message)
+            if not self._give_up(message, now):
+                self._hand_out(message, now, hide)
+                found.append(message)
         self._backlog.end_receive()
         if hide == 0:
             self.advance(now)
-        if attempt is not None and self.settings.is_fifo:
-            kept = [(message, message.received, message.hiding) for message in found]
-            self._attempts[attempt] = (now + DEDUPLICATION_SECONDS, kept)
         return found
-
-    def _again(self, attempt: str, now: float, hide: int) -> list[QueueMessage] | None:
-        """Return the messages of a receive that is repeated, if nothing happened to them since."""
-        for old in [name for name, (until, _) in self._attempts.items() if until <= now]:
-            del self._attempts[old]
-        known = self._attempts.get(attempt)
-        if known is None:
-            return None
-        messages = [message for message, _, _ in known[1]]
-        if not messages or any(
-            message.gone or message.received != received or message.hiding != hiding
-            for message, received, hiding in known[1]
-        ):
-            return None
-        for message in messages:
-            self._hide(message, now + hide)
-        kept = [(message, message.received, message.hiding) for message in messages]
-        self._attempts[attempt] = (known[0], kept)
-        return messages
 
     def _hand_out(self, message: QueueMessage, now: float, hide: int) -> None:
         message.received += 1
@@ -211,29 +184,33 @@ class Queue:
             message.first_received = now
         message.last_received = now
         self._in_flight[message.id] = message
-        self._hide(message, now + hide)
+        self._hidden.hide(message, now + hide)
 
     def _give_up(self, message: QueueMessage, now: float) -> bool:
-        """Move a message that was received too often to the dead letter queue."""
+        """Drop a message that is too old; move one that was received too often to its dead letters."""
+        if self._is_too_old(message, now):
+            self._drop_taken(message)
+            return True
         redrive = self.settings.redrive
         if redrive is None or message.received < redrive.max_receives:
             return False
         if not self.move_to_dead_letters(message, now):
             return False
-        self._in_flight[message.id] = message
-        self._remove(message)
+        self._drop_taken(message)
         return True
 
+    def _drop_taken(self, message: QueueMessage) -> None:
+        """Remove a message that was taken out of the backlog, which counts it as in flight."""
+        self._in_flight[message.id] = message
+        self._remove(message)
+
     def _remove(self, message: QueueMessage) -> None:
-        was_hidden = message.hidden_until is not None
         message.gone = True
-        message.hidden_until = None
+        self._hidden.forget(message)
         self._messages.pop(message.id, None)
         if self._in_flight.pop(message.id, None) is not None:
             self._backlog.release(message)
             self.on_visible()
-        elif was_hidden:
-            self._delayed -= 1
 
     def _of_handle(self, handle: str) -> tuple[QueueMessage | None, bool]:
         """Return the message of a receipt handle, and whether it is of the newest receive.
@@ -298,7 +275,7 @@ class Queue:
                 f"Value {seconds} for parameter VisibilityTimeout is invalid. Reason: Total "
                 "VisibilityTimeout for the message is beyond the limit [43200 seconds].",
             )
-        self._hide(message, now + seconds)
+        self._hidden.hide(message, now + seconds)
         if seconds == 0:
             self.advance(now)
 
@@ -309,10 +286,8 @@ class Queue:
         self._messages.clear()
         self._in_flight.clear()
         self._hidden.clear()
-        self._ages.clear()
         self._backlog.clear()
         self._attempts.clear()
-        self._delayed = 0
 
     @property
     def in_flight(self) -> int:
@@ -322,9 +297,9 @@ class Queue:
     @property
     def delayed(self) -> int:
         """How many messages do not show yet."""
-        return self._delayed
+        return len(self._hidden) - len(self._in_flight)
 
     @property
     def visible(self) -> int:
         """How many messages may be received, or wait behind others of their group."""
-        return len(self._messages) - len(self._in_flight) - self._delayed
+        return len(self._messages) - len(self._hidden)

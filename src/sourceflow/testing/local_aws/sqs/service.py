@@ -301,13 +301,13 @@ def _sent(queue: Queue, request: shapes.SendMessage, now: float) -> shapes.Answe
         trace=None if trace is None else trace.string_value,
     )
     answer: shapes.Answer = {
-        "MessageId": sent.message.id,
+        "MessageId": sent.message_id,
         "MD5OfMessageBody": sent.body_md5,
     }
     if sent.attributes_md5:
         answer["MD5OfMessageAttributes"] = sent.attributes_md5
     if queue.settings.is_fifo:
-        answer["SequenceNumber"] = sent.message.sequence_number
+        answer["SequenceNumber"] = sent.sequence_number
     return answer
 
 
