@@ -6,17 +6,18 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from sourceflow.errors import AwsError, AwsLeaseLostError, AwsThrottledError, AwsTransientError
+from sourceflow.errors import AwsLeaseLostError
 from sourceflow.resilience.backoff import Backoff
 from sourceflow.transports.aws.batcher import Batcher
 from sourceflow.transports.aws.client import DeleteEntry
+from sourceflow.transports.aws.entries import see_entries_through
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from sourceflow.clock import Clock
     from sourceflow.resilience.task_scope import TaskScope
-    from sourceflow.transports.aws.client import SqsClient
+    from sourceflow.transports.aws.client import BatchResult, SqsClient
     from sourceflow.transports.aws.leases import Lease
 
 __all__ = ("Acknowledger",)
@@ -67,28 +68,19 @@ class Acknowledger:
             )
 
     async def _delete(self, leases: Sequence[Lease]) -> Sequence[Exception | None]:
-        results: dict[int, Exception | None] = dict.fromkeys(range(len(leases)))
-        left = list(results)
-        for attempt in range(TRIES):
-            entries = [DeleteEntry(str(at), leases[at].message.receipt_handle) for at in left]
-            try:
-                result = await self._sqs.delete_message_batch(self._url, entries)
-            except AwsError as error:
-                failed: dict[int, Exception] = dict.fromkeys(left, error)
-            else:
-                failed = {
-                    int(each.id): each.to_error("DeleteMessageBatch") for each in result.failed
-                }
-            results.update({at: failed.get(at) for at in left})
-            left = [at for at, refusal in failed.items() if _is_passing(refusal)]
-            if not left:
-                break
-            await self._clock.sleep(_BACKOFF.delay(attempt).total_seconds())
-        for at, result_of in results.items():
-            if isinstance(result_of, AwsLeaseLostError):
-                leases[at].lost = True
-        return list(results.values())
+        def delete(places: Sequence[int]) -> Awaitable[BatchResult]:
+            entries = [DeleteEntry(str(at), leases[at].message.receipt_handle) for at in places]
+            return self._sqs.delete_message_batch(self._url, entries)
 
-
-def _is_passing(error: Exception) -> bool:
-    return isinstance(error, (AwsThrottledError, AwsTransientError))
+        results = await see_entries_through(
+            delete,
+            len(leases),
+            operation="DeleteMessageBatch",
+            tries=TRIES,
+            retry_calls=True,
+            backoff=_BACKOFF,
+            clock=self._clock,
+        )
+        for lease, error in zip(leases, results, strict=True):
+            lease.lost = lease.lost or isinstance(error, AwsLeaseLostError)
+        return results

@@ -5,14 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sourceflow.errors import (
-    AwsError,
-    AwsThrottledError,
-    AwsTransientError,
-    MessageTooLargeError,
-)
+from sourceflow.errors import MessageTooLargeError
 from sourceflow.transports.aws.batcher import Batcher
 from sourceflow.transports.aws.client import PublishEntry, SendEntry
+from sourceflow.transports.aws.entries import see_entries_through
 from sourceflow.transports.aws.wire import group_of, message_size, wire_attributes
 
 if TYPE_CHECKING:
@@ -131,23 +127,15 @@ class Sender:
         An entry keeps its deduplication id over all tries, so a FIFO destination takes it once
         also when an answer got lost.
         """
-        results: dict[int, Exception | None] = dict.fromkeys(range(len(items)))
-        open_entries = list(results)
-        for attempt in range(ENTRY_TRIES):
-            try:
-                result = await self._call(target, {str(at): items[at] for at in open_entries})
-            except AwsError as error:
-                results.update(dict.fromkeys(open_entries, error))
-                break
-            failed = {
-                int(failure.id): failure.to_error(_operation(target)) for failure in result.failed
-            }
-            results.update({at: failed.get(at) for at in open_entries})
-            open_entries = [at for at, error in failed.items() if _is_passing(error)]
-            if not open_entries:
-                break
-            await self._clock.sleep(self._backoff.delay(attempt).total_seconds())
-        return list(results.values())
+        return await see_entries_through(
+            lambda places: self._call(target, {str(at): items[at] for at in places}),
+            len(items),
+            operation=_operation(target),
+            tries=ENTRY_TRIES,
+            retry_calls=False,
+            backoff=self._backoff,
+            clock=self._clock,
+        )
 
     async def _call(self, target: Target, items: Mapping[str, _Item]) -> BatchResult:
         entry: Any = PublishEntry if target.is_topic else SendEntry
@@ -179,7 +167,3 @@ def _item(outgoing: Outgoing, target: Target, attributes: Mapping[str, str]) -> 
 
 def _operation(target: Target) -> str:
     return "PublishBatch" if target.is_topic else "SendMessageBatch"
-
-
-def _is_passing(error: Exception) -> bool:
-    return isinstance(error, (AwsThrottledError, AwsTransientError))
