@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, dataclass_transform
+from typing import Any, ClassVar, dataclass_transform
 
 import msgspec
 
@@ -18,6 +18,8 @@ class Entity(msgspec.Struct, metaclass=SourceflowMeta, frozen=True, kw_only=True
     Handlers return a new one, made with ``msgspec.structs.replace``. ``name=`` gives it a stable
     name in the stores; the class's name is the default.
     """
+
+    __sourceflow_taken__: ClassVar[tuple[str, ...]] = ("name",)
 
     def __init_subclass__(cls, *, name: str | None = None, **config: Any) -> None:
         """Declare the options for type checkers; the metaclass reads them."""

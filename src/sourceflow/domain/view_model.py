@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, dataclass_transform
+from typing import Any, ClassVar, dataclass_transform
 
 import msgspec
 
@@ -17,6 +17,8 @@ class ViewModel(msgspec.Struct, metaclass=SourceflowMeta, frozen=True, kw_only=T
 
     ``indexes=("total",)`` names the fields that ``App.query`` may compare and sort by.
     """
+
+    __sourceflow_taken__: ClassVar[tuple[str, ...]] = ("name", "indexes")
 
     def __init_subclass__(
         cls, *, name: str | None = None, indexes: tuple[str, ...] = (), **config: Any

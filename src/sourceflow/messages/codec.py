@@ -14,9 +14,9 @@ from sourceflow.messages.envelope import (
     check_headers,
     check_message_id,
 )
-from sourceflow.messages.key import key_text
+from sourceflow.messages.key import key_problem, key_text
 from sourceflow.messages.limits import LimitError, check_text, limits_of
-from sourceflow.messages.meta import scrub, validate
+from sourceflow.messages.meta import MAX_NAME, scrub, validate
 
 if TYPE_CHECKING:
     from sourceflow.messages.registry import Registry
@@ -32,7 +32,7 @@ CONTENT_TYPE: Final = "application/json"
 
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="string", uuid_format="canonical")
 
-_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
 _Count = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 
 
@@ -248,8 +248,9 @@ def _envelope(document: _Document[Any], info: TypeInfo, headers: dict[str, str])
     """Return the message, after what its decoder could not check."""
     limits_of(info.type).check(document.data)
     key = info.key_of(document.data)
-    if key == "":
-        raise MalformedError("its key is empty")
+    problem = key_problem(key)
+    if problem is not None:
+        raise MalformedError(f"its key {problem}")
     if document.subject is not msgspec.UNSET and document.subject != key_text(key):
         raise MalformedError("its subject is not its key")
     check_text(document.source)

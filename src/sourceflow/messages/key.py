@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
-__all__ = ("Key", "KeyType", "is_key", "is_only_key", "key_text", "parse_key")
+__all__ = ("Key", "KeyType", "is_key", "is_only_key", "key_problem", "key_text", "parse_key")
 
 KeyT = TypeVar("KeyT", str, int, UUID)
 
@@ -34,6 +34,15 @@ def is_key(hint: Any) -> bool:
 def is_only_key(hint: Any) -> bool:
     """Whether a resolved hint is ``Key[...]`` and says nothing more, such as a greatest length."""
     return getattr(hint, "__metadata__", None) == (_MARKER,)
+
+
+def key_problem(key: KeyType) -> str | None:
+    """Return why a value of the right type is no key, or None where it is one."""
+    if key == "":
+        return "is empty"
+    if isinstance(key, int) and not -(2**63) <= key < 2**63:
+        return "takes more than 64 bits, which no database keeps"
+    return None
 
 
 def key_text(key: KeyType) -> str:

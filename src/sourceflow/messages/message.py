@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -13,6 +13,8 @@ __all__ = ("Message",)
 
 class Message(msgspec.Struct, metaclass=SourceflowMeta, frozen=True, kw_only=True):
     """Base of commands and events: frozen data with one ``Key``."""
+
+    __sourceflow_taken__: ClassVar[tuple[str, ...]] = ("name", "version", "aliases")
 
     def __init_subclass__(
         cls,

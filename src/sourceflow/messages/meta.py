@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from sourceflow.errors import InvalidMessageError
+from sourceflow.messages.key import key_problem
 from sourceflow.messages.limits import LimitError, limits_of
 from sourceflow.messages.plain_types import has_plain_types
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 __all__ = ("Options", "SourceflowMeta", "options_of", "scrub", "validate")
 
 OPTIONS: Final = "__sourceflow_options__"
+TAKEN: Final = "__sourceflow_taken__"
+
+MAX_NAME: Final = 255
+"""Characters of a wire name; documents with longer ones are malformed."""
 
 _KEPT: Final = (bytes, bytearray, datetime, date, time, timedelta, UUID, Decimal)
 _PLACE: Final = re.compile(r" - at (?:`key` in )?`\$[\w.\[\]]*`$")
@@ -48,10 +53,13 @@ class Options:
     indexes: tuple[str, ...] = ()
 
 
+_NO_OPTIONS: Final = Options()
+
+
 def options_of(cls: type[Any]) -> Options:
     """Return what a class's own statement (or decorator) says."""
-    found = cls.__dict__.get(OPTIONS)
-    return Options() if found is None else found
+    found: Options = cls.__dict__.get(OPTIONS, _NO_OPTIONS)
+    return found
 
 
 def make_options(
@@ -70,13 +78,16 @@ def make_options(
     """
     if name is not None and not isinstance(name, str):
         raise TypeError(f"{where}: name is a text, not {type(name).__name__}")
-    if name is not None and (not name.isprintable() or not name.strip()):
-        raise ValueError(f"{where}: name must be printable and not blank")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise ValueError(f"{where}: version is a whole number from 1, not {version!r}")
     for what, values in (("aliases", aliases), ("indexes", indexes)):
         if not isinstance(values, tuple) or not all(isinstance(each, str) for each in values):
             raise TypeError(f"{where}: {what} is a tuple of texts")
+    for each in (where if name is None else name, *aliases):
+        if not each.isprintable() or not each.strip() or len(each) > MAX_NAME:
+            raise ValueError(
+                f"{where}: a name is 1 to {MAX_NAME} printable characters and not blank"
+            )
     return Options(name=name, version=version, aliases=tuple(aliases), indexes=tuple(indexes))
 
 
@@ -106,6 +117,7 @@ class SourceflowMeta(msgspec.StructMeta):
         options = make_options(
             class_name, name=name, version=version, aliases=aliases, indexes=indexes
         )
+        _check_taken(class_name, bases, options)
         _resolve_annotations(namespace, sys._getframe(1))  # noqa: SLF001 - documented use
         cls = super().__new__(
             mcs, class_name, bases, namespace, **{**config, "frozen": True, "kw_only": True}
@@ -125,6 +137,16 @@ class SourceflowMeta(msgspec.StructMeta):
             made = super().__call__(*args, **kwargs)
             validate(made)
             return made
+
+
+def _check_taken(class_name: str, bases: tuple[type[Any], ...], options: Options) -> None:
+    """Refuse options that mean nothing to this kind of class."""
+    taken = next((found for base in bases if (found := getattr(base, TAKEN, None))), None)
+    if taken is None:  # one of the bases themselves
+        return
+    for option in ("version", "aliases", "indexes"):
+        if option not in taken and getattr(options, option) != getattr(_NO_OPTIONS, option):
+            raise TypeError(f"{class_name}: {option}= means nothing here; {', '.join(taken)} do")
 
 
 def _resolve_annotations(namespace: dict[str, Any], enclosing: FrameType) -> None:
@@ -179,8 +201,9 @@ def validate(value: Any) -> None:
 
 def _check_key(value: Any, cls: type[Any]) -> None:
     field = key_field_of(cls)
-    if field is not None and getattr(value, field) == "":
-        raise InvalidMessageError(f"{cls.__name__}: the key {field} is empty")
+    problem = None if field is None else key_problem(getattr(value, field))
+    if problem is not None:
+        raise InvalidMessageError(f"{cls.__name__}: the key {field} {problem}")
 
 
 def scrub(error: msgspec.ValidationError) -> str:
