@@ -1,12 +1,17 @@
 """Measures LocalAws: messages a second with one client in its own process, and what a backlog costs.
 
-Run it: ``python -m benchmarks.local_aws``
+Run it: ``python -m benchmarks.local_aws``. What is promised: at least 10,000 messages a second sent,
+and 10,000 received and deleted; an operation costs with 100,000 messages waiting what it costs with
+none (at most 1.2 times as much). Rates by the wall clock need a machine that has nothing else to do;
+the CPU time of the server does not.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import statistics
 import subprocess
 import sys
 import time
@@ -22,13 +27,14 @@ from sourceflow.transports.aws.client import (
     StaticCredentials,
 )
 
-MESSAGES = 20_000
+MESSAGES = 40_000
 CALLERS = 8
 BODY = "x" * 500
+BACKLOG = 100_000
 
 
 async def client(url: str) -> None:
-    """Send, receive and delete; print both rates. Runs in its own process."""
+    """Send, then receive and delete; print the rate of each. Runs in its own process."""
     async with AiohttpClient() as http:
         sqs = SqsClient(
             endpoint=Endpoint(url=url, region="us-east-1", service="sqs"),
@@ -51,56 +57,71 @@ async def client(url: str) -> None:
                 ]
                 await sqs.delete_message_batch(queue, entries)
 
-        rates = {}
         for name, work in (("sent", send), ("received and deleted", receive)):
-            started = time.perf_counter()
+            started, used = time.perf_counter(), time.process_time()
             await asyncio.gather(*(work() for _ in range(CALLERS)))
-            rates[name] = round(MESSAGES / (time.perf_counter() - started))
-        print(json.dumps(rates))
+            wall, cpu = time.perf_counter() - started, time.process_time() - used
+            print(json.dumps([name, wall, cpu]), flush=True)
 
 
-async def serve() -> dict[str, int]:
-    """Serve a client process; return its rates and the CPU seconds that serving took."""
+async def serve() -> None:
+    """Serve a client process; print its rates, and the CPU time of both."""
     async with LocalAws() as aws:
-        used = time.process_time()
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "benchmarks.local_aws", aws.endpoint_url, stdout=subprocess.PIPE
         )
-        output, _ = await process.communicate()
-        rates: dict[str, int] = json.loads(output)
-        spent = time.process_time() - used
-    print(f"server CPU: {spent / MESSAGES * 1e6:.0f} us a message")
-    return rates
+        assert process.stdout is not None  # it is a pipe
+        used = time.process_time()
+        async for line in process.stdout:
+            name, wall, client_cpu = json.loads(line)
+            server_cpu, used = time.process_time() - used, time.process_time()
+            print(
+                f"{name:>20}: {MESSAGES / wall:8,.0f} a second; CPU a message: "
+                f"{server_cpu / MESSAGES * 1e6:.0f} us here "
+                f"({MESSAGES / server_cpu:,.0f} a second), "
+                f"{client_cpu / MESSAGES * 1e6:.0f} us in the client"
+            )
+        await process.wait()
+
+
+class Loop:
+    """Sends, receives and deletes ten at a time while so many others wait."""
+
+    def __init__(self, waiting: int) -> None:
+        self._sqs = Sqs(region="us-east-1", account_id="1", base_url=lambda: "http://x")
+        made = self._sqs.call("CreateQueue", b'{"QueueName":"q"}', 0.0)
+        self._url = json.loads(made)["QueueUrl"]
+        self._send = self._body(Entries=[{"Id": str(at), "MessageBody": BODY} for at in range(10)])
+        self._ask = self._body(MaxNumberOfMessages=10)
+        for _ in range(waiting // 10):
+            self._sqs.call("SendMessageBatch", self._send, 0.0)
+
+    def _body(self, **parameters: object) -> bytes:
+        return json.dumps({"QueueUrl": self._url, **parameters}).encode()
+
+    def run(self, rounds: int) -> float:
+        """Return the CPU seconds that it took."""
+        started = time.process_time()
+        for _ in range(rounds):
+            self._sqs.call("SendMessageBatch", self._send, 1.0)
+            answer = self._sqs.receive(self._ask).try_now(1.0)
+            handles = [each["ReceiptHandle"] for each in json.loads(answer or b"")["Messages"]]
+            entries = [{"Id": str(at), "ReceiptHandle": each} for at, each in enumerate(handles)]
+            self._sqs.call("DeleteMessageBatch", self._body(Entries=entries), 1.0)
+        return time.process_time() - started
 
 
 def backlog_ratio() -> float:
-    """Return what send, receive and delete cost with 100,000 waiting, over none."""
-
-    def cost(waiting: int) -> float:
-        sqs = Sqs(region="us-east-1", account_id="1", base_url=lambda: "http://x")
-        url = json.loads(sqs.call("CreateQueue", b'{"QueueName":"q"}', 0.0))["QueueUrl"]
-        entries = [{"Id": str(at), "MessageBody": BODY} for at in range(10)]
-        send = json.dumps({"QueueUrl": url, "Entries": entries}).encode()
-        ask = json.dumps({"QueueUrl": url, "MaxNumberOfMessages": 10}).encode()
-        for _ in range(waiting // 10):
-            sqs.call("SendMessageBatch", send, 0.0)
-        started = time.process_time()
-        for _ in range(300):
-            sqs.call("SendMessageBatch", send, 1.0)
-            answer = sqs.receive(ask).try_now(1.0)
-            handles = [each["ReceiptHandle"] for each in json.loads(answer or b"")["Messages"]]
-            delete = [{"Id": str(at), "ReceiptHandle": each} for at, each in enumerate(handles)]
-            body = json.dumps({"QueueUrl": url, "Entries": delete}).encode()
-            sqs.call("DeleteMessageBatch", body, 1.0)
-        return time.process_time() - started
-
-    pairs = [(cost(0), cost(100_000)) for _ in range(3)]
-    return min(many / few for few, many in pairs)
+    """Return what send, receive and delete cost with a backlog, over none."""
+    few, many = Loop(0), Loop(BACKLOG)
+    gc.collect()
+    pairs = [(few.run(100), many.run(100)) for _ in range(15)]
+    return statistics.median(many for _, many in pairs) / statistics.median(few for few, _ in pairs)
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         asyncio.run(client(sys.argv[1]))
     else:
-        print(asyncio.run(serve()))
-        print(f"100,000 waiting cost {backlog_ratio():.2f} times none")
+        asyncio.run(serve())
+        print(f"{BACKLOG:,} waiting cost {backlog_ratio():.2f} times none")
