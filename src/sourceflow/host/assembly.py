@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-import typing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sourceflow.bus.router import is_inline
-from sourceflow.bus.wiring import Wiring, is_view
+from sourceflow.bus.wiring import Wiring
 from sourceflow.domain.aggregate import Aggregate
 from sourceflow.domain.binding import Handler, handlers_of, state_type_of
 from sourceflow.domain.entity import Entity
@@ -16,7 +13,10 @@ from sourceflow.domain.saga import Saga
 from sourceflow.domain.view import View
 from sourceflow.domain.view_model import ViewModel
 from sourceflow.errors import WiringError
-from sourceflow.host.mentions import commands_named_in
+from sourceflow.host.checks import Checks
+from sourceflow.host.mentions import messages_named_in
+from sourceflow.host.names import shown
+from sourceflow.host.services import constructor_arguments
 from sourceflow.messages import Registry, is_message, state_info, type_info
 
 if TYPE_CHECKING:
@@ -90,12 +90,12 @@ class _Assembler:
         self._routes = routes
         self._services = services
         self._faults: list[str] = []
-        self._warnings: list[str] = []
         self._commands: dict[type[Any], Handler] = {}
         self._events: dict[type[Any], list[Handler]] = {}
         self._arguments: dict[type[Component], dict[str, Any]] = {}
         self._states: dict[str, type[Any]] = {}
         self._sent: dict[type[Any], str] = {}
+        self._raised: dict[type[Any], str] = {}
 
     def run(self, components: Sequence[type[Component]]) -> Assembly:
         for component in dict.fromkeys(components):
@@ -104,11 +104,13 @@ class _Assembler:
             else:
                 self._add(component)
         registry = self._registry()
-        self._check_subscriber_names()
-        self._check_commands()
-        self._check_events()
-        self._check_keys()
-        self._check_queues()
+        checks = Checks(
+            routes=self._routes,
+            commands=self._commands,
+            events=self._events,
+            sent=self._sent,
+            raised=self._raised,
+        )
         wiring = Wiring(
             app=self._name,
             registry=registry,
@@ -118,14 +120,14 @@ class _Assembler:
         )
         return Assembly(
             wiring=wiring,
-            faults=tuple(dict.fromkeys(self._faults)),
-            warnings=tuple(dict.fromkeys(self._warnings)),
+            faults=tuple(dict.fromkeys((*self._faults, *checks.faults()))),
+            warnings=tuple(dict.fromkeys(checks.warnings())),
         )
 
     def _add(self, component: type[Component]) -> None:
         kind = _kind_of(component)
         if kind is None:
-            self._faults.append(f"{_shown(component)} is neither a Saga, an Aggregate nor a View")
+            self._faults.append(f"{shown(component)} is neither a Saga, an Aggregate nor a View")
             return
         try:
             state_type = state_type_of(component, kind.base)
@@ -141,9 +143,17 @@ class _Assembler:
             self._add_handler(handler, kind)
         if not handlers and not is_aggregate:
             self._faults.append(f"{component.__qualname__} has no method marked @{kind.decorator}")
-        self._arguments[component] = self._constructor(component)
-        for command, where in commands_named_in(component):
-            self._sent.setdefault(command, where)
+        self._arguments[component] = constructor_arguments(component, self._services, self._faults)
+        self._note_mentions(component, kind)
+
+    def _note_mentions(self, component: type[Component], kind: _Kind) -> None:
+        """Note what a saga or an aggregate sends, and what a saga raises."""
+        for message, where in messages_named_in(component):
+            if type_info(message).kind == "event":
+                if kind.base is Saga:
+                    self._raised.setdefault(message, where)
+            elif kind.base is not View:
+                self._sent.setdefault(message, where)
 
     def _add_state(
         self, component: type[Component], kind: _Kind, state_type: type[Any] | None
@@ -161,7 +171,7 @@ class _Assembler:
         known = self._states.setdefault(info.name, state_type)
         if known is not state_type:
             self._faults.append(
-                f"{_shown(known)} and {_shown(state_type)} share the name {info.name!r}: "
+                f"{shown(known)} and {shown(state_type)} share the name {info.name!r}: "
                 "give one of them name=…"
             )
 
@@ -183,44 +193,6 @@ class _Assembler:
                 "a command is handled by exactly one"
             )
 
-    def _constructor(self, component: type[Component]) -> dict[str, Any]:
-        if component.__init__ is object.__init__:
-            return {}
-        try:
-            hints = typing.get_type_hints(component.__init__)
-        except NameError as error:
-            self._faults.append(f"{component.__qualname__}.__init__: {error}")
-            return {}
-        arguments: dict[str, Any] = {}
-        for parameter in list(inspect.signature(component.__init__).parameters.values())[1:]:
-            if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
-                continue
-            found = self._service(component, parameter, hints.get(parameter.name))
-            if found is not _NOTHING:
-                arguments[parameter.name] = found
-        return arguments
-
-    def _service(
-        self, component: type[Component], parameter: inspect.Parameter, hint: Any
-    ) -> object:
-        where = f"{component.__qualname__}.__init__: parameter {parameter.name!r}"
-        wanted = typing.get_origin(hint) or hint
-        if not isinstance(wanted, type):
-            self._faults.append(f"{where} needs a class as its type hint, to find a service by")
-            return _NOTHING
-        found = [service for service in self._services if _fits(service, wanted)]
-        if len(found) == 1:
-            return found[0]
-        if not found and parameter.default is not parameter.empty:
-            return _NOTHING
-        problem = "none" if not found else f"{len(found)}"
-        self._faults.append(
-            f"{where} asks for a {wanted.__name__}; {problem} of the App's services is one"
-            if not found
-            else f"{where} asks for a {wanted.__name__}; {problem} of the App's services are"
-        )
-        return _NOTHING
-
     def _registry(self) -> Registry:
         types = {
             **dict.fromkeys(self._commands),
@@ -228,13 +200,14 @@ class _Assembler:
             **dict.fromkeys(self._routes.commands),
             **dict.fromkeys(self._routes.events),
             **dict.fromkeys(self._sent),
+            **dict.fromkeys(self._raised),
         }
         usable: list[type[Any]] = []
         for message_type in types:
             try:
                 info = type_info(message_type)
             except TypeError as error:
-                self._faults.append(f"a route names {_shown(message_type)}: {error}")
+                self._faults.append(f"a route names {shown(message_type)}: {error}")
                 continue
             self._faults += [f"{info.name}: {fault}" for fault in info.faults]
             usable.append(message_type)
@@ -256,108 +229,6 @@ class _Assembler:
                         f"{message_type.__name__} is none"
                     )
 
-    def _check_subscriber_names(self) -> None:
-        for event, handlers in self._events.items():
-            names = [handler.name for handler in handlers]
-            for name in {name for name in names if names.count(name) > 1}:
-                self._faults.append(
-                    f"two subscribers of {type_info(event).name} are named {name!r}: "
-                    "give one of them name=…"
-                )
-
-    def _check_commands(self) -> None:
-        for command, where in self._sent.items():
-            if type_info(command).kind != "command":
-                continue
-            if command not in self._commands and command not in self._routes.commands:
-                self._faults.append(
-                    f"{where} sends {_shown(command)}, which has neither a handler here nor a "
-                    "route to a queue"
-                )
-        listened = set(self._routes.listens)
-        for command, queue in self._routes.commands.items():
-            if queue in listened and command not in self._commands:
-                self._faults.append(
-                    f"{_shown(command)} goes to the queue {queue!r}, which this App listens to, "
-                    "and no saga handles it"
-                )
-
-    def _check_events(self) -> None:
-        for event in self._routes.events:
-            if self._routes.arrives(event) and not self._events.get(event):
-                self._warnings.append(f"nobody here listens to {_shown(event)}, which arrives here")
-        for event, handlers in self._events.items():
-            for handler in handlers:
-                self._check_inline(event, handler)
-
-    def _check_inline(self, event: type[Any], handler: Handler) -> None:
-        if not is_inline(handler):
-            return
-        if self._routes.arrives(event):
-            self._warnings.append(
-                f"{handler.name} is inline, but {_shown(event)} reaches it through the topic "
-                f"{self._routes.events[event]!r}: its rows follow later "
-                '(say lifecycle="async" to show it)'
-            )
-        elif handler.mark.keys is not None:
-            self._warnings.append(
-                f"{handler.name} is inline and names its own rows with key=: commands of many "
-                'entities will race for one row; lifecycle="async" avoids that'
-            )
-
-    def _check_keys(self) -> None:
-        types: dict[type[Any], dict[type[Any], list[str]]] = {}
-        for command, handler in self._commands.items():
-            info = type_info(command)
-            if handler.state_type is None or info.key_type is None:
-                continue
-            uses = types.setdefault(handler.state_type, {})
-            uses.setdefault(info.key_type, []).append(info.name)
-        for entity, uses in types.items():
-            own = state_info(entity).key_type
-            if own is not None:
-                uses.setdefault(own, []).append(entity.__name__)
-            if len(uses) > 1:
-                listed = "; ".join(
-                    f"{key.__name__} in {', '.join(names)}" for key, names in uses.items()
-                )
-                self._faults.append(f"keys of {entity.__name__} are of several types: {listed}")
-
-    def _check_queues(self) -> None:
-        self._check_listened()
-        queues: dict[type[Any], dict[str, None]] = {}
-        for command, queue in self._routes.commands.items():
-            handler = self._commands.get(command)
-            if handler is not None and handler.state_type is not None:
-                queues.setdefault(handler.state_type, {})[queue] = None
-        for entity, names in queues.items():
-            if len(names) > 1:
-                self._warnings.append(
-                    f"commands of {entity.__name__} go to several queues "
-                    f"({', '.join(names)}): they may overtake each other"
-                )
-            for queue in names:
-                if not queue.endswith(".fifo"):
-                    self._warnings.append(
-                        f"commands of {entity.__name__} go to the standard queue {queue!r}: "
-                        "they may overtake each other; a .fifo queue keeps their order"
-                    )
-
-    def _check_listened(self) -> None:
-        fed = {
-            queue for command, queue in self._routes.commands.items() if command in self._commands
-        }
-        local = [command for command in self._commands if command not in self._routes.commands]
-        for queue in self._routes.listens:
-            if queue not in fed and not local:
-                self._faults.append(
-                    f"the App listens to the command queue {queue!r}, and no saga here handles "
-                    "any command of it"
-                )
-
-
-_NOTHING: Any = object()
-
 
 def _kind_of(component: object) -> _Kind | None:
     if not isinstance(component, type):
@@ -366,24 +237,3 @@ def _kind_of(component: object) -> _Kind | None:
         if issubclass(component, kind.base):
             return kind
     return None
-
-
-def _fits(service: object, wanted: type[Any]) -> bool:
-    try:
-        return isinstance(service, wanted)
-    except TypeError:  # a Protocol that is not @runtime_checkable
-        return False
-
-
-def _shown(value: object) -> str:
-    return getattr(value, "__qualname__", repr(value))
-
-
-def views_of(wiring: Wiring) -> set[type[Component]]:
-    """Return the views of an App."""
-    return {
-        handler.component
-        for handlers in wiring.events.values()
-        for handler in handlers
-        if is_view(handler)
-    }
