@@ -1,0 +1,114 @@
+"""What a handler sees of the world."""
+
+from __future__ import annotations
+
+import pytest
+
+from sourceflow import (
+    Command,
+    Entity,
+    Event,
+    Key,
+    Saga,
+    View,
+    ViewModel,
+    handles,
+    projects,
+)
+from sourceflow.errors import NotFoundError
+
+
+class Go(Command):
+    id: Key[str]
+
+
+class Went(Event):
+    id: Key[str]
+
+
+class Trip(Entity, name="trips.trip"):
+    id: Key[str]
+
+
+class Row(ViewModel, indexes=("place",)):
+    id: Key[str]
+    place: str = ""
+
+
+class Look:
+    def __init__(self):
+        self.act = None
+        self.saw = None
+
+
+class Trips(Saga[Trip]):
+    def __init__(self, look: Look) -> None:
+        self.look = look
+
+    @handles
+    async def go(self, command: Go) -> Trip:
+        self.raise_event(Went(id=command.id))
+        if self.look.act is not None:
+            self.look.saw = await self.look.act(self)
+        return Trip(id=command.id)
+
+
+class Rows(View[Row]):
+    @projects
+    def went(self, event: Went) -> Row:
+        return Row(id=event.id, place=event.id.upper())
+
+
+@pytest.fixture
+def look():
+    return Look()
+
+
+@pytest.fixture
+async def bench(start, look):
+    bench = await start(Trips, Rows, services=[look])
+    for key in ("a", "b", "c"):
+        await bench.app.send(Go(id=key))
+    return bench
+
+
+@pytest.mark.parametrize(
+    ("act", "saw"),
+    [
+        (lambda saga: saga.find(Trip, "a"), Trip(id="a")),
+        (lambda saga: saga.find(Row, "a"), Row(id="a", place="A")),
+        (lambda saga: saga.get(Row, "b"), Row(id="b", place="B")),
+        (lambda saga: saga.find(Trip, "new"), None),
+        (lambda saga: saga.query(Row, where={"place": "C"}), [Row(id="c", place="C")]),
+        (
+            lambda saga: saga.query(Row, order_by="-place", limit=1, after=Row(id="c", place="C")),
+            [Row(id="b", place="B")],
+        ),
+    ],
+)
+async def test_a_handler_reads_what_is_committed_and_not_its_own_effects(bench, look, act, saw):
+    look.act = act
+    await bench.app.send(Go(id="new"))
+    assert look.saw == saw
+
+
+async def test_what_must_be_there_and_is_not_is_an_error(bench, look):
+    look.act = lambda saga: saga.get(Row, "new")
+    with pytest.raises(NotFoundError, match="Row 'new'"):
+        await bench.app.send(Go(id="new"))
+
+
+async def test_a_handler_knows_its_message(bench, look):
+    async def context(saga):
+        return saga.context
+
+    look.act = context
+    await bench.app.send(Go(id="a"), message_id="m-1", headers={"tenant": "acme"})
+    seen = look.saw
+    assert (seen.message_id, seen.correlation_id, seen.causation_id) == ("m-1", "m-1", None)
+    assert (seen.sequence, seen.attempt, seen.is_replay) == (2, 1, False)
+    assert (seen.time, seen.headers) == (bench.clock.now(), {"tenant": "acme"})
+
+
+async def test_streams_are_kept_under_the_entitys_stable_name(bench):
+    assert [each.position for each in await bench.log(("trips.trip", "a"))] == [1]
