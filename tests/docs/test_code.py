@@ -47,4 +47,3 @@ def test_code_runs_and_prints_what_the_document_says(document, module, capsys):
     for value in list(vars(module).values()):
         if getattr(value, "__module__", None) == module.__name__ and callable(value):
             typing.get_type_hints(value)
-

@@ -1,0 +1,241 @@
+"""Tables and lists of the documents equal what the code says."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+import pytest
+
+from sourceflow import (
+    Aggregate,
+    App,
+    Command,
+    Context,
+    Entity,
+    Event,
+    Key,
+    Middleware,
+    Observer,
+    Saga,
+    errors,
+    handles,
+    subscribes,
+)
+from sourceflow.bus.outcome import DeadLetterReason
+from sourceflow.demo.order_file import read_orders
+from sourceflow.demo.program import Summary
+from sourceflow.host.cli.demo import INTERRUPTED, WRONG_INPUT
+from sourceflow.messages import codec
+from sourceflow.testing import LocalAws
+from sourceflow.transports.aws import AwsOptions, AwsTransport
+from sourceflow.transports.aws.bus import ListenedQueue
+
+#: Other words for our things, which no document uses.
+OTHER_WORDS = (
+    "command handler",
+    "event handler",
+    "event listener",
+    "read side model",
+    "producer",
+    "consumer",
+    "DLQ",
+    "microservice",
+)
+
+
+def names(rows):
+    """Return every `name` in the first cells of a table's rows."""
+    return [name for row in rows for name in re.findall(r"`([^`]+)`", row[0])]
+
+
+def shown(default):
+    if default is dataclasses.MISSING:
+        return "required"
+    if isinstance(default, timedelta):
+        return f"`timedelta(seconds={default.total_seconds():.0f})`"
+    return f"`{default!r}`"
+
+
+def test_the_table_of_options_is_that_of_the_class(documents):
+    rows = documents["docs/guide/aws.md"].table("option", "default", "effect")
+
+    assert [row[:2] for row in rows] == [
+        (f"`{field.name}`", shown(field.default)) for field in dataclasses.fields(AwsOptions)
+    ]
+    assert all(effect for _, _, effect in rows)
+
+
+def test_the_overrides_of_a_queue_are_named(documents):
+    overrides = {field.name for field in dataclasses.fields(ListenedQueue)} - {"name"}
+    (sentence,) = re.findall(r"`command_queue` takes ([^.]*)", documents["docs/guide/aws.md"].prose)
+
+    assert set(re.findall(r"`(\w+)`", sentence)) == overrides
+
+
+def test_the_reasons_of_dead_letters_are_those_there_are(documents):
+    rows = documents["docs/guide/aws.md"].table("reason", "when", "after")
+    of_encryption = {"PlaintextRefused", "DecryptionFailed"}
+
+    assert set(names(rows)) == set(get_args(DeadLetterReason)) - of_encryption
+
+
+def test_the_tree_of_errors_is_that_of_the_module(documents):
+    tree = documents["docs/guide/errors.md"].blocks_of("text")[0].code
+
+    lines = [line.strip() for line in errors.__doc__.splitlines()]
+    for line in tree.splitlines():
+        assert line.strip() in lines
+    named = set(re.findall(r"(?<![(\w])\w+Error\b", tree))
+    assert named == {name for name in errors.__all__ if name.endswith("Error")}
+
+
+@pytest.mark.parametrize(("head", "owner"), [("hook", Middleware), ("method", Observer)])
+def test_the_hooks_are_those_of_the_class(head, owner, documents):
+    document = documents["docs/guide/middleware.md"]
+    second = {"hook": ("runs around", "on replay"), "method": ("is told",)}[head]
+
+    assert names(document.table(head, *second)) == [
+        name for name in vars(owner) if not name.startswith("_")
+    ]
+
+
+def test_the_context_is_told_in_full(documents):
+    rows = documents["docs/guide/sagas-and-entities.md"].table("member", "meaning")
+    (told,) = [meaning for member, meaning in rows if member == "`self.context`"]
+
+    assert re.findall(r"`(\w+)`", told) == [field.name for field in dataclasses.fields(Context)]
+
+
+def test_the_attributes_of_the_document_are_those_of_the_codec(documents):
+    rows = documents["docs/reference/wire-format.md"].table("attribute", "required", "meaning")
+
+    told = {attribute.strip("`"): required == "yes" for attribute, required, _ in rows}
+    fields = msgspec.structs.fields(codec._Document)
+    assert told == {field.name: field.required for field in fields}
+
+
+def test_the_summary_of_the_demo_is_told_in_full(documents):
+    rows = documents["docs/cli.md"].table("member", "meaning")
+
+    assert names(rows) == list(Summary.__struct_fields__)
+
+
+def test_the_exit_codes_are_those_of_the_command_line(documents):
+    rows = documents["docs/cli.md"].table("exit code", "meaning")
+
+    assert [int(code) for code, _ in rows] == [0, 1, WRONG_INPUT, INTERRUPTED]
+
+
+def test_the_order_that_is_shown_is_one_the_demo_takes(documents, tmp_path):
+    (block,) = documents["docs/cli.md"].blocks_of("json")
+    path = tmp_path / "orders.jsonl"
+    path.write_text(json.dumps(json.loads(block.code)) + "\n")
+
+    (order,) = read_orders(path)
+    assert order.order_id == 10248
+
+
+def test_both_tables_of_words_are_one(documents):
+    head = ("word", "meaning")
+
+    assert documents["README.md"].table(*head) == documents["docs/concepts.md"].table(*head)
+
+
+def test_documents_use_one_word_for_one_thing(document):
+    assert re.findall("|".join(OTHER_WORDS), document.prose) == []
+
+
+def test_the_demo_prints_what_the_readme_shows(documents):
+    """But for the time it took, and where a narrow terminal wraps."""
+    program = Path(sys.executable).parent / "sourceflow"
+    done = subprocess.run([program, "demo"], capture_output=True, text=True, check=True)
+
+    def told(text):
+        return re.sub(r"in [\d.]+ s", "in … s", " ".join(text.split()))
+
+    (shown_there, *_) = documents["README.md"].blocks_of("text")
+    assert told(done.stdout) == told(shown_there.code)
+
+
+class Stop(Command):
+    id: Key[str]
+
+
+class Stopped(Event):
+    id: Key[str]
+
+
+class Train(Entity):
+    id: Key[str]
+
+
+class TrainSaga(Saga[Train]):
+    @handles
+    def stop(self, command: Stop) -> Train:
+        self.raise_event(Stopped(id=command.id))
+        return Train(id=command.id)
+
+
+class Trains(Aggregate[Train]):
+    @subscribes
+    def stopped(self, event: Stopped) -> None:
+        """Nothing more happens."""
+
+
+@pytest.mark.parametrize("mode", ["ensure", "verify", "off"])
+async def test_no_operation_is_called_that_the_guide_does_not_tell_of(mode, documents):
+    rows = documents["docs/guide/aws.md"].table("operation", "when")
+    told = {
+        name
+        for operations, when in rows
+        if "in the mode" not in when or f"`{mode}`" in when
+        for name in re.findall(r"`(\w+)`", operations)
+    }
+    async with LocalAws() as aws:
+        for each in ("ensure", mode):
+            aws.calls.clear()
+            transport = AwsTransport(
+                AwsOptions(
+                    region="us-east-1",
+                    endpoint_url=aws.endpoint_url,
+                    provisioning=each,
+                    wait_time=timedelta(seconds=1),
+                ),
+                lambda bus: (
+                    bus.send.command(Stop, queue="stop.fifo")
+                    .raise_.event(Stopped, topic="trains")
+                    .listen.to.command_queue("stop.fifo")
+                    .subscribe.to.topic("trains")
+                ),
+                credentials=aws.static_credentials(),
+            )
+            async with App([TrainSaga, Trains], name="rail").use(transport) as app:
+                await app.send(Stop(id="t-1"))
+                await app.drained(timeout=10)
+
+    assert set(aws.calls) <= told
+
+
+def test_every_promise_names_tests_that_exist(documents, root):
+    document = documents["docs/guarantees.md"]
+    proofs = re.findall(
+        r"^\| `(test_\w+)` \| `(tests/[\w/]+\.py)` \|$", document.prose, re.MULTILINE
+    )
+
+    assert len(proofs) == document.prose.count("`test_")
+    missing = [
+        f"{path}::{test}"
+        for test, path in proofs
+        if not re.search(rf"^ *(?:async )?def {test}\(", (root / path).read_text(), re.MULTILINE)
+    ]
+    assert missing == []
+    sections = document.prose.split("\n## ")
+    assert [each for each in sections if each[0].isdigit() and "`test_" not in each] == []
