@@ -20,6 +20,7 @@ __all__ = ("SignatureCheck", "Signed")
 MAX_SKEW: Final = 15 * 60.0
 """Seconds that a request's date may differ (AWS General Reference, "Signing AWS API requests")."""
 
+_ALWAYS_SIGNED: Final = ("host", "x-amz-date")
 _AUTHORIZATION: Final = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/, ]+)/(?P<date>\d{8})/(?P<region>[^/, ]+)/"
     r"(?P<service>[^/, ]+)/aws4_request, ?SignedHeaders=(?P<headers>[a-z0-9;-]+), ?"
@@ -97,6 +98,11 @@ class SignatureCheck:
                 "The security token included in the request is invalid.",
                 status=403,
             )
+        for name in _ALWAYS_SIGNED:
+            if name not in names.split(";"):
+                raise AwsFault(
+                    "SignatureDoesNotMatch", f"The header '{name}' must be signed.", status=403
+                )
         stamp = headers.get("X-Amz-Date", "")
         self._check_age(stamp, date, now)
         canonical = _canonical(method, path, query, headers, names, body)

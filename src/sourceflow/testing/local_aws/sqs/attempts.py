@@ -43,6 +43,9 @@ class Attempts:
     def __init__(self) -> None:
         self._attempts: Deduplication[_Attempt] = Deduplication()
 
+    def __len__(self) -> int:
+        return len(self._attempts)
+
     def put(self, attempt_id: str, messages: Sequence[QueueMessage], now: float) -> None:
         """Remember what a receive gave; one that gave nothing is not worth it."""
         if messages:

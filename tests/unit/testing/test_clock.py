@@ -1,0 +1,104 @@
+"""The clock that tests move."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sourceflow.testing import ManualClock
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture
+async def sleep(clock):
+    """Begin to sleep for so many seconds; a list tells who woke, and when."""
+    woke = []
+    async with asyncio.TaskGroup() as group:
+
+        def sleep(seconds, name=None):
+            async def run():
+                await clock.sleep(seconds)
+                woke.append((name or seconds, clock.monotonic()))
+
+            return group.create_task(run())
+
+        sleep.woke = woke
+        yield sleep
+        await clock.advance(timedelta(days=1))
+
+
+async def test_time_stands_still_until_it_is_moved(clock):
+    assert clock.now() == datetime(2026, 1, 1, tzinfo=UTC)
+    await asyncio.sleep(0.001)
+    assert clock.now() == datetime(2026, 1, 1, tzinfo=UTC)
+    assert clock.monotonic() == 0
+
+
+async def test_both_times_move_together():
+    clock = ManualClock(start=datetime(2030, 5, 1, tzinfo=UTC))
+    await clock.advance(timedelta(minutes=1, milliseconds=500))
+    assert clock.now() == datetime(2030, 5, 1, 0, 1, 0, 500_000, tzinfo=UTC)
+    assert clock.monotonic() == 60.5
+
+
+async def test_a_sleeper_wakes_when_its_time_has_come(clock, sleep):
+    sleep(2)
+    await clock.advance(1.999 * SECOND)
+    assert sleep.woke == []
+    await clock.advance(0.001 * SECOND)
+    assert sleep.woke == [(2, 2)]
+
+
+async def test_sleepers_wake_in_order_each_at_its_own_time(clock, sleep):
+    for seconds in (3, 1, 2):
+        sleep(seconds)
+    await clock.advance(10 * SECOND)
+    assert sleep.woke == [(1, 1), (2, 2), (3, 3)]
+    assert clock.monotonic() == 10
+
+
+async def test_sleepers_of_one_time_wake_in_the_order_of_their_coming(clock, sleep):
+    for name in "abc":
+        sleep(1, name)
+    await clock.advance(SECOND)
+    assert [name for name, _ in sleep.woke] == ["a", "b", "c"]
+
+
+async def test_who_sleeps_again_on_the_way_wakes_on_the_way(clock):
+    woke = []
+
+    async def tick():
+        for _ in range(3):
+            await clock.sleep(1)
+            woke.append(clock.monotonic())
+
+    task = asyncio.create_task(tick())
+    await clock.advance(5 * SECOND)
+    await task
+    assert woke == [1, 2, 3]
+
+
+async def test_no_time_is_no_sleep(clock):
+    await asyncio.wait_for(clock.sleep(0), timeout=1)
+    await asyncio.wait_for(clock.sleep(-1), timeout=1)
+    assert clock.monotonic() == 0
+
+
+async def test_sleepers_are_counted_until_they_wake_or_are_cancelled(clock, sleep):
+    first, _ = sleep(1), sleep(2)
+    await asyncio.sleep(0)
+    assert clock.sleepers == 2
+    first.cancel()
+    await asyncio.wait([first])
+    assert clock.sleepers == 1
+    await clock.advance(2 * SECOND)
+    assert clock.sleepers == 0
+    assert sleep.woke == [(2, 2)]
