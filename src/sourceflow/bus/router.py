@@ -66,7 +66,10 @@ class Router:
             NoHandlerError: It has neither a handler nor a route.
             DepthExceededError: It is caused by too long a chain.
         """
-        info = type_info(type(command))
+        try:
+            info = type_info(type(command))
+        except TypeError:
+            raise InvalidMessageError(f"{_shown(command)} is no command") from None
         if info.kind != "command":
             raise InvalidMessageError(f"{info.name} is an {info.kind}; send takes commands")
         if (
@@ -189,6 +192,13 @@ def stream_name(handler: Handler) -> str:
     if handler.state_type is None:
         return handler.component.__name__
     return entity_name(handler.state_type)
+
+
+def _shown(value: object) -> str:
+    """Say what was given instead of a message, without its value."""
+    if isinstance(value, type):
+        return f"the class {value.__qualname__} itself"
+    return f"a value of type {type(value).__qualname__}"
 
 
 def is_inline(handler: Handler) -> bool:

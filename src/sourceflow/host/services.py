@@ -6,6 +6,8 @@ import inspect
 import typing
 from typing import TYPE_CHECKING, Any
 
+from sourceflow.domain.handlers import mark_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,9 +25,12 @@ def constructor_arguments(
     if component.__init__ is object.__init__:
         return {}
     try:
-        hints = typing.get_type_hints(component.__init__)
+        hints = typing.get_type_hints(component.__init__, localns=_names_around(component))
     except NameError as error:
-        faults.append(f"{component.__qualname__}.__init__: {error}")
+        faults.append(
+            f"{component.__qualname__}.__init__: the hint {error.name!r} does not resolve: import "
+            "it at run time, not only under TYPE_CHECKING"
+        )
         return {}
     arguments: dict[str, Any] = {}
     for parameter in list(inspect.signature(component.__init__).parameters.values())[1:]:
@@ -60,6 +65,16 @@ def _find(
     elif parameter.default is parameter.empty:
         faults.append(f"{where} asks for a {wanted.__name__}; none of the App's services is one")
     return _NOTHING
+
+
+def _names_around(component: type[Component]) -> dict[str, Any]:
+    """Return the names of the function that the class stands in, as its handlers remember them."""
+    names: dict[str, Any] = {}
+    for method in vars(component).values():
+        mark = mark_of(method)
+        if mark is not None:
+            names.update(mark.namespace)
+    return names
 
 
 def _fits(service: object, wanted: type[Any]) -> bool:
