@@ -476,3 +476,27 @@ async def test_a_rebuild_of_a_view_without_events_leaves_no_rows(start, rules):
     bench = await start(Orders, Tellers, Summaries, services=[rules])
     rebuilt = await bench.app.rebuild(Summaries)
     assert (rebuilt.events, rebuilt.rows) == (0, 0)
+
+
+async def test_a_rebuild_projects_each_event_by_all_views_of_the_view_model_that_take_it(start):
+    class Noting(Saga[Order]):
+        @handles
+        def close(self, command: Close) -> Order:
+            self.raise_event(Noted(id=command.id, about="closing"))
+            self.raise_event(Paid(id=command.id, amount=Decimal(1)))
+            return Order(id=command.id)
+
+    class NotesView(View[Notes]):
+        @projects
+        def noted(self, row: Notes | None, event: Noted) -> Notes:
+            return Notes(id=event.id, count=1 + (row.count if row else 0))
+
+    class PaidNotes(View[Notes]):
+        @projects
+        def paid(self, row: Notes | None, event: Paid) -> Notes:
+            return Notes(id=event.id, count=10 + (row.count if row else 0))
+
+    bench = await start(Noting, NotesView, PaidNotes)
+    await bench.app.send(Close(id="o-1"))
+    assert (await bench.app.rebuild(NotesView)).events == 2
+    assert (await bench.app.get(Notes, "o-1")).count == 11

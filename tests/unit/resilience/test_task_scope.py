@@ -85,3 +85,30 @@ async def test_it_may_be_left_in_another_task():
     task = scope.create_task(asyncio.sleep(0, "done"))
     await asyncio.create_task(scope.__aexit__(None, None, None))
     assert task.result() == "done"
+
+
+async def test_who_is_cancelled_while_entering_leaves_no_task_behind():
+    before = asyncio.all_tasks()
+
+    async def enter():
+        async with TaskScope():
+            raise AssertionError("it was entered")
+
+    entering = asyncio.create_task(enter())
+    await asyncio.sleep(0)
+    entering.cancel()
+    await asyncio.wait([entering])
+    await asyncio.sleep(0)
+    assert entering.cancelled()
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_task_that_fails_once_the_scope_is_left_comes_out_without_a_cancellation():
+    async def fail_later():
+        await asyncio.sleep(0)
+        raise LookupError("ours")
+
+    with pytest.raises(LookupError):
+        async with TaskScope() as tasks:
+            tasks.create_task(fail_later())
+    assert asyncio.current_task().cancelling() == 0
