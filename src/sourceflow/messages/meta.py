@@ -146,7 +146,9 @@ def _check_taken(class_name: str, bases: tuple[type[Any], ...], options: Options
         return
     for option in ("version", "aliases", "indexes"):
         if option not in taken and getattr(options, option) != getattr(_NO_OPTIONS, option):
-            raise TypeError(f"{class_name}: {option}= means nothing here; {', '.join(taken)} do")
+            raise TypeError(
+                f"{class_name}: {option}= means nothing here; it takes {', '.join(taken)}"
+            )
 
 
 def _resolve_annotations(namespace: dict[str, Any], enclosing: FrameType) -> None:
