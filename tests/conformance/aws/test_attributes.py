@@ -123,10 +123,21 @@ def test_a_number_or_bytes_of_no_length_are_refused(backend, attribute):
         backend.queue().send(MessageAttributes={"a": attribute})
 
 
-def test_a_number_must_be_one(backend):
+@pytest.mark.parametrize("value", ["twelve", "NaN", "Infinity", "1_000", " 1", "1,5", "0x10", "."])
+def test_a_number_must_be_one(backend, value):
     backend.lax("it takes any text", rule="SQS developer guide, Message attribute data types")
     with backend.refused("InvalidParameterValue"):
-        backend.queue().send(MessageAttributes={"a": text("twelve", "Number")})
+        backend.queue().send(MessageAttributes={"a": text(value, "Number")})
+
+
+def test_numbers_come_as_they_were_written(backend):
+    attributes = {
+        f"a{at}": text(value, "Number")
+        for at, value in enumerate(("0", "-1.50", "1e10", "2.5E-3", "12345678901234567890"))
+    }
+    queue = backend.queue()
+    queue.send(MessageAttributes=attributes)
+    assert queue.take_one()["MessageAttributes"] == attributes
 
 
 def test_system_attributes_come_only_when_asked_for(backend):

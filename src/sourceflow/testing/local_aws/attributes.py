@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -29,6 +29,7 @@ MAX_ATTRIBUTES: Final = 10
 MAX_NAME: Final = 256
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
 _TYPE: Final = re.compile(r"(String|Number|Binary)(\..+)?")
+_NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _RESERVED: Final = ("aws.", "amazon.")
 
 
@@ -87,18 +88,15 @@ def _check_value(name: str, value: MessageAttribute) -> None:
     if len(value.data_type) > MAX_NAME or not _TYPE.fullmatch(value.data_type):
         raise ValueError(f"The message attribute '{name}' has an invalid message attribute type.")
     is_binary = value.data_type.startswith("Binary")
-    given = value.binary_value if is_binary else value.string_value
+    given: Any = value.binary_value if is_binary else value.string_value
     if not given:
         raise ValueError(
             f"The message attribute '{name}' must contain a non-empty message attribute value."
         )
     if value.string_value is not None and FORBIDDEN.search(value.string_value):
         raise ValueError(f"The message attribute '{name}' holds invalid characters.")
-    if value.data_type.startswith("Number"):
-        try:
-            float(value.string_value or "")
-        except ValueError:
-            raise ValueError(f"The message attribute '{name}' is not a number.") from None
+    if value.data_type.startswith("Number") and not _NUMBER.fullmatch(given):
+        raise ValueError(f"The message attribute '{name}' is not a number.")
 
 
 def size_of_attributes(attributes: Mapping[str, MessageAttribute]) -> int:

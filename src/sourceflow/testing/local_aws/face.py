@@ -58,7 +58,7 @@ def json_fault(fault: AwsFault) -> Answer:
 
 def form_of(body: bytes) -> dict[str, str]:
     """Return the parameters of a query request."""
-    return dict(parse_qsl(body.decode(), keep_blank_values=True))
+    return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
 
 
 def xml_answer(service: str, action: str, result: Element | None) -> Answer:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from xml.etree.ElementTree import Element, SubElement
 
+from sourceflow.testing.local_aws.errors import AwsFault
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -38,7 +40,13 @@ def list_of(name: str, rows: Iterable[Mapping[str, str]]) -> Element:
 
 
 def page_of(name: str, rows: Sequence[Mapping[str, str]], token: str | None) -> Element:
-    """Return one page of rows, from a token on, and the token of the next page."""
+    """Return one page of rows, from a token on, and the token of the next page.
+
+    Raises:
+        AwsFault: The token is none.
+    """
+    if token is not None and not (token.isascii() and token.isdigit()):
+        raise AwsFault("InvalidParameter", "Invalid parameter: NextToken")
     start = int(token or 0)
     result = list_of(name, rows[start : start + PAGE])
     if len(rows) > start + PAGE:

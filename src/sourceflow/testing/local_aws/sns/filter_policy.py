@@ -137,7 +137,7 @@ def wants_body(policy: dict[str, Any], body: str) -> bool:
     """Whether a JSON body matches: every key, by one of its rules, at any depth."""
     try:
         document = msgspec.json.decode(body)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return False
     return isinstance(document, dict) and _matches_nested(policy, document)
 

@@ -36,7 +36,7 @@ def entries_of(form: Mapping[str, str], prefix: str) -> list[dict[str, str]]:
         if not name.startswith(prefix + "."):
             continue
         number, _, rest = name.removeprefix(prefix + ".").partition(".")
-        if number.isdigit():
+        if number.isascii() and number.isdigit():
             members.setdefault(int(number), {})[rest] = value
     return [members[number] for number in sorted(members)]
 

@@ -40,18 +40,23 @@ class PendingReceive:
         wait: Seconds it may wait in all.
     """
 
-    __slots__ = ("_request", "queue", "wait")
+    __slots__ = ("_queues", "_request", "queue", "wait")
 
-    def __init__(self, queue: Queue, request: shapes.ReceiveMessage) -> None:
-        self.queue = queue
+    def __init__(self, queues: Queues, request: shapes.ReceiveMessage) -> None:
+        self.queue = queue = queues.at(request.queue_url)
+        self._queues = queues
         self._request = request
         wait = request.wait_time_seconds
         self.wait = queue.settings.wait if wait is None else wait
 
     def try_now(self, now: float) -> bytes | None:
-        """Return the answer if there are messages."""
+        """Return the answer if there are messages.
+
+        Raises:
+            AwsFault: The queue is no longer there.
+        """
         request = self._request
-        messages = self.queue.receive(
+        messages = self._queues.at(request.queue_url).receive(
             request.max_number_of_messages,
             now=now,
             visibility=request.visibility_timeout,
@@ -133,12 +138,11 @@ class Sqs:
             AwsFault: It is refused.
         """
         request: shapes.ReceiveMessage = _decoded(_RECEIVE, body)
-        queue = self.queues.at(request.queue_url)
         self.queues.check_caller(request.queue_url, "ReceiveMessage")
         _check_range("MaxNumberOfMessages", request.max_number_of_messages, 1, 10)
         _check_range("WaitTimeSeconds", request.wait_time_seconds, 0, 20)
         _check_range("VisibilityTimeout", request.visibility_timeout, 0, 43_200)
-        return PendingReceive(queue, request)
+        return PendingReceive(self.queues, request)
 
     def _create_queue(self, request: shapes.CreateQueue, now: float) -> shapes.Answer:
         self.queues.create(request.queue_name, request.attributes, request.tags, now)

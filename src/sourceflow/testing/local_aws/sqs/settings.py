@@ -107,7 +107,7 @@ class QueueSettings:
             raise AwsFault("InvalidAttributeName", f"Unknown Attribute {name}.")
         if name in _RANGES:
             least, most = _RANGES[name]
-            if not value.isdigit() or not least <= int(value) <= most:
+            if not (value.isascii() and value.isdigit()) or not least <= int(value) <= most:
                 raise AwsFault("InvalidAttributeValue", f"Invalid value for the parameter {name}.")
         elif name in _CHOICES:
             if value not in _CHOICES[name]:
