@@ -24,6 +24,7 @@ from sourceflow import (
     handles,
     projects,
 )
+from sourceflow.errors import RejectedError
 
 
 class OpenAccount(Command):
@@ -168,7 +169,16 @@ async def main() -> None:
         await accounts.withdraw("a-1", Decimal(200))
         await accounts.deposit("a-1", Decimal(100))
         row = await app.get(AccountView, "a-1")
-        print(f"{row.holder}: {row.balance} after {row.transactions} transactions")
+        print(f"{row.holder}: balance {row.balance} after {row.transactions} transactions")
+
+        await app.replay(Account, "a-1")
+        print("replayed:", "as it was" if row == await app.get(AccountView, "a-1") else "changed")
+
+        await accounts.close("a-1", "moved away")
+        try:
+            await accounts.deposit("a-1", Decimal(1))
+        except RejectedError as error:
+            print("deposit refused:", error.reason)
 
 
 if __name__ == "__main__":

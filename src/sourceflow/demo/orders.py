@@ -1,12 +1,13 @@
 """The orders service: two sagas, two read models, and who talks to whom.
 
-Everything here is what a user writes. It is also ``examples/orders``.
+Everything here is what a user writes; ``examples/orders`` starts it by a program of its own.
 """
 
 from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -22,6 +23,9 @@ from sourceflow import (
     handles,
     projects,
 )
+
+if TYPE_CHECKING:
+    from sourceflow.transports.aws.bus import Bus
 
 __all__ = (
     "COMPONENTS",
@@ -40,6 +44,7 @@ __all__ = (
     "Shipment",
     "ShipmentSaga",
     "line_total",
+    "topology",
 )
 
 ZERO = Decimal(0)
@@ -250,3 +255,18 @@ class CountrySalesView(View[CountrySales], lifecycle="async"):
 
 
 COMPONENTS = (OrderSaga, ShipmentSaga, OrderSummaries, CountrySalesView)
+
+
+def topology(bus: Bus) -> object:
+    """Say where messages travel: two FIFO queues and one topic, and this service listens to all."""
+    return (
+        bus.send.command(CreateOrder, queue="orders.fifo")
+        .command(AddOrderLine, queue="orders.fifo")
+        .command(ShipOrder, queue="shipping.fifo")
+        .raise_.event(OrderCreated, topic="order-events")
+        .event(OrderLineAdded, topic="order-events")
+        .event(OrderShipped, topic="order-events")
+        .listen.to.command_queue("orders.fifo")
+        .command_queue("shipping.fifo")
+        .subscribe.to.topic("order-events")
+    )

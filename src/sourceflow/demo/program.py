@@ -18,15 +18,10 @@ from sourceflow import App
 from sourceflow.demo.order_file import commands_of
 from sourceflow.demo.orders import (
     COMPONENTS,
-    AddOrderLine,
     CountrySales,
-    CreateOrder,
     Order,
-    OrderCreated,
-    OrderLineAdded,
-    OrderShipped,
     OrderSummary,
-    ShipOrder,
+    topology,
 )
 from sourceflow.demo.tally import Tally
 from sourceflow.resilience.task_scope import TaskScope
@@ -90,7 +85,7 @@ def build_app(
     tally: Tally,
     credentials: CredentialsProvider | None,
 ) -> App:
-    """Put the orders service together: two FIFO queues and one topic."""
+    """Put the orders service together."""
     transport = AwsTransport(
         AwsOptions(
             region=REGION,
@@ -98,17 +93,7 @@ def build_app(
             resource_prefix=prefix,
             max_concurrent_calls=50,
         ),
-        lambda bus: (
-            bus.send.command(CreateOrder, queue="orders.fifo")
-            .command(AddOrderLine, queue="orders.fifo")
-            .command(ShipOrder, queue="shipping.fifo")
-            .raise_.event(OrderCreated, topic="order-events")
-            .event(OrderLineAdded, topic="order-events")
-            .event(OrderShipped, topic="order-events")
-            .listen.to.command_queue("orders.fifo")
-            .command_queue("shipping.fifo")
-            .subscribe.to.topic("order-events")
-        ),
+        topology,
         credentials=credentials,
     )
     return App(COMPONENTS, name="orders", stores=stores, observer=tally).use(transport)
