@@ -58,7 +58,7 @@ class Acknowledger:
                 self._queue,
             )
             return
-        error = await (await self._batcher.put(lease))
+        error = await self._batcher.put(lease)
         if error is not None:
             log.warning(
                 "message %s of %s was not deleted and may come again: %s",

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+
+from sourceflow.errors import AwsTransientError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from sourceflow.resilience.task_scope import TaskScope
 
-__all__ = ("MAX_ENTRIES", "Batcher")
+__all__ = ("MAX_ENTRIES", "Batcher", "Settle")
 
 ItemT = TypeVar("ItemT")
 
 MAX_ENTRIES: Final = 10
 """Entries that SQS and SNS take in one call (API reference, ``SendMessageBatch``)."""
 
+Settle = "Callable[[Exception | None], None]"
+"""Is called once with None when an item is confirmed, or with why it was not; must not raise."""
 
-@dataclass(slots=True, eq=False)
-class _Waiting(Generic[ItemT]):
+
+class _Waiting(NamedTuple, Generic[ItemT]):
     item: ItemT
     size: int
     group: str | None
-    done: asyncio.Future[Exception | None]
+    settle: Callable[[Exception | None], None]
 
 
 class Batcher(Generic[ItemT]):
@@ -35,8 +38,11 @@ class Batcher(Generic[ItemT]):
     who is ready to run has had the chance to join; with ``linger`` it waits that long for more.
     Several batches may be under way at once.
 
-    Invariant: of a group at most one item is under way, and items of a group leave in the order
-    they came, so no retry can let a later one overtake an earlier one.
+    Invariants:
+
+    - Of a group at most one item is under way, and items of a group leave in the order they came,
+      so no retry can let a later one overtake an earlier one.
+    - Each item is settled exactly once, whatever becomes of its batch.
 
     Args:
         post: Hands on a batch; returns for each item None or why it failed, and does not raise.
@@ -44,7 +50,7 @@ class Batcher(Generic[ItemT]):
         max_bytes: What a batch takes at most.
         flights: How many batches may be under way at once.
         linger: Seconds to wait for more; 0 waits only for those who are ready.
-        capacity: Items that may wait before ``put`` itself waits.
+        capacity: Items that may wait before ``room`` itself waits.
     """
 
     def __init__(
@@ -69,27 +75,36 @@ class Batcher(Generic[ItemT]):
         self._waiting = 0
         self._timer: asyncio.Handle | None = None
         self._room = asyncio.Event()
-        self._room.set()
 
-    async def put(
-        self, item: ItemT, *, size: int = 0, group: str | None = None
-    ) -> asyncio.Future[Exception | None]:
-        """Add an item, waiting for room if there is none.
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that whoever has more should wait for ``room``."""
+        return self._waiting >= self._capacity
+
+    async def room(self) -> None:
+        """Wait until there is room for more."""
+        while self.is_full:
+            self._room.clear()
+            await self._room.wait()
+
+    def add(
+        self,
+        item: ItemT,
+        settle: Callable[[Exception | None], None],
+        *,
+        size: int = 0,
+        group: str | None = None,
+    ) -> None:
+        """Add an item.
 
         Args:
             item: What to hand on.
+            settle: Is told what became of it.
             size: Its bytes.
             group: Keeps the order of items; None for an item on its own.
-
-        Returns:
-            A future of None when the item is confirmed, or of why it was not.
         """
-        while self._waiting >= self._capacity:
-            self._room.clear()
-            await self._room.wait()
         self._waiting += 1
-        future: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(item, size, group, future)
+        waiting = _Waiting(item, size, group, settle)
         if group is None:
             self._ready.append(waiting)
         elif group in self._groups:
@@ -98,10 +113,23 @@ class Batcher(Generic[ItemT]):
             self._groups[group] = deque()
             self._ready.append(waiting)
         self._schedule()
-        return future
+
+    async def put(self, item: ItemT, *, size: int = 0, group: str | None = None) -> Exception | None:
+        """Add an item, and wait until it is confirmed or has failed; return why it failed."""
+        if self.is_full:
+            await self.room()
+        future: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+
+        def settle(error: Exception | None) -> None:
+            if not future.done():  # whoever waited may have given up
+                future.set_result(error)
+
+        self.add(item, settle, size=size, group=group)
+        return await future
 
     def _schedule(self) -> None:
-        self._flush(MAX_ENTRIES)
+        if len(self._ready) >= MAX_ENTRIES:
+            self._flush(MAX_ENTRIES)
         if self._timer is None and self._ready and self._flying < self._flights:
             loop = asyncio.get_running_loop()
             if self._linger:
@@ -130,25 +158,22 @@ class Batcher(Generic[ItemT]):
         return batch
 
     async def _fly(self, batch: list[_Waiting[ItemT]]) -> None:
+        unknown = AwsTransientError("the transport closed before AWS answered", code="Closed")
+        results: Sequence[Exception | None] = [unknown] * len(batch)
         try:
             results = await self._post([waiting.item for waiting in batch])
-            for waiting, result in zip(batch, results, strict=True):
-                if not waiting.done.done():
-                    waiting.done.set_result(result)
         finally:
             self._flying -= 1
             self._waiting -= len(batch)
-            for waiting in batch:
-                if not waiting.done.done():
-                    waiting.done.cancel()
-                self._next_of(waiting.group)
-            if self._waiting < self._capacity:
+            for waiting, result in zip(batch, results, strict=True):
+                if waiting.group is not None:
+                    self._next_of(waiting.group)
+                waiting.settle(result)
+            if not self.is_full:
                 self._room.set()
             self._schedule()
 
-    def _next_of(self, group: str | None) -> None:
-        if group is None:
-            return
+    def _next_of(self, group: str) -> None:
         followers = self._groups[group]
         if followers:
             self._ready.append(followers.popleft())

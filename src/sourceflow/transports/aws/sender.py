@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from sourceflow.errors import MessageTooLargeError
@@ -12,7 +14,6 @@ from sourceflow.transports.aws.entries import see_entries_through
 from sourceflow.transports.aws.wire import group_of, message_size, wire_attributes
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from sourceflow.bus.changes import Destination
@@ -53,6 +54,30 @@ class _Item:
     attributes: Mapping[str, str]
     group: str | None
     deduplication_id: str | None
+
+
+class _Flight:
+    """Messages that one caller sent together: one future for all of them."""
+
+    __slots__ = ("_landed", "_left", "_results")
+
+    def __init__(self, count: int) -> None:
+        self._results: list[Exception | None] = [None] * count
+        self._left = count
+        self._landed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def settle(self, place: int, error: Exception | None) -> None:
+        """Note what became of one."""
+        self._results[place] = error
+        self._left -= 1
+        if not self._left and not self._landed.done():  # the caller may have given up
+            self._landed.set_result(None)
+
+    async def landed(self) -> list[Exception | None]:
+        """Wait for all of them; return for each None or why it was not sent."""
+        if self._left:
+            await self._landed
+        return self._results
 
 
 class Sender:
@@ -100,18 +125,21 @@ class Sender:
 
     async def send(self, outgoing: Sequence[Outgoing]) -> list[Exception | None]:
         """Send messages; return for each None when it is confirmed, or why it was not sent."""
-        futures: list[asyncio.Future[Exception | None]] = []
-        for each in outgoing:
+        flight = _Flight(len(outgoing))
+        for place, each in enumerate(outgoing):
             target = self._targets[each.destination]
+            batcher = self._batchers[each.destination]
+            if batcher.is_full:
+                await batcher.room()
             attributes = wire_attributes(each)
             item = _item(each, target, attributes)
-            future = await self._batchers[each.destination].put(
+            batcher.add(
                 item,
+                partial(flight.settle, place),
                 size=message_size(each.body, attributes),
-                group=item.group if target.is_fifo else None,
+                group=item.group,
             )
-            futures.append(future)
-        return [await future for future in futures]
+        return await flight.landed()
 
     def _post_to(
         self, target: Target

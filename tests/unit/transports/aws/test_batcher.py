@@ -34,6 +34,13 @@ class Post:
         return items
 
 
+def put(batcher, item, **how):
+    """Add an item; returns a future of what becomes of it."""
+    future = asyncio.get_running_loop().create_future()
+    batcher.add(item, future.set_result, **how)
+    return future
+
+
 async def settle():
     for _ in range(10):
         await asyncio.sleep(0)
@@ -44,7 +51,7 @@ async def test_whoever_is_ready_at_the_same_time_shares_a_batch(tasks):
     batcher = Batcher(post, tasks)
 
     async def send(item):
-        return await (await batcher.put(item))
+        return await batcher.put(item)
 
     await asyncio.gather(*(send(item) for item in range(4)))
 
@@ -54,7 +61,7 @@ async def test_whoever_is_ready_at_the_same_time_shares_a_batch(tasks):
 async def test_a_lonely_item_leaves_without_waiting_for_company(tasks):
     post = Post()
 
-    assert await (await Batcher(post, tasks).put("a")) is None
+    assert await Batcher(post, tasks).put("a") is None
     assert post.batches == [["a"]]
 
 
@@ -62,11 +69,11 @@ async def test_a_full_batch_leaves_at_once(tasks):
     post = Post(held=True)
     batcher = Batcher(post, tasks, linger=60)
     for item in range(23):
-        await batcher.put(item)
+        put(batcher, item)
     await settle()
 
     assert post.batches == [list(range(10)), list(range(10, 20))]
-    batcher_rest = [await batcher.put(item) for item in range(23, 30)]
+    batcher_rest = [put(batcher, item) for item in range(23, 30)]
     await settle()
     assert post.batches[2:] == [list(range(20, 30))]
     while post.flying:
@@ -77,10 +84,10 @@ async def test_a_full_batch_leaves_at_once(tasks):
 async def test_with_linger_a_batch_waits_for_more(tasks):
     post = Post()
     batcher = Batcher(post, tasks, linger=0.01)
-    first = await batcher.put("a")
+    first = put(batcher, "a")
     await settle()
     assert post.batches == []
-    second = await batcher.put("b")
+    second = put(batcher, "b")
     await asyncio.gather(first, second)
 
     assert post.batches == [["a", "b"]]
@@ -89,7 +96,7 @@ async def test_with_linger_a_batch_waits_for_more(tasks):
 async def test_a_batch_holds_no_more_bytes_than_it_may(tasks):
     post = Post()
     batcher = Batcher(post, tasks, max_bytes=100)
-    futures = [await batcher.put(item, size=size) for item, size in enumerate((40, 60, 1, 99, 100))]
+    futures = [put(batcher, item, size=size) for item, size in enumerate((40, 60, 1, 99, 100))]
     await asyncio.gather(*futures)
 
     assert post.batches == [[0, 1], [2, 3], [4]]
@@ -99,7 +106,7 @@ async def test_each_learns_what_became_of_its_own(tasks):
     post = Post()
     post.answers["bad"] = error = ValueError("refused")
     batcher = Batcher(post, tasks)
-    futures = [await batcher.put(item) for item in ("a", "bad", "b")]
+    futures = [put(batcher, item) for item in ("a", "bad", "b")]
 
     assert await asyncio.gather(*futures) == [None, error, None]
 
@@ -107,7 +114,7 @@ async def test_each_learns_what_became_of_its_own(tasks):
 async def test_no_more_batches_fly_than_may(tasks):
     post = Post(held=True)
     batcher = Batcher(post, tasks, flights=2)
-    futures = [await batcher.put(item) for item in range(35)]
+    futures = [put(batcher, item) for item in range(35)]
     await settle()
 
     assert len(post.flying) == 2
@@ -125,7 +132,7 @@ async def test_a_group_has_one_item_under_way(tasks):
     post = Post(held=True)
     batcher = Batcher(post, tasks)
     futures = [
-        await batcher.put(item, group=group)
+        put(batcher, item, group=group)
         for item, group in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("a3", "a"), ("b2", "b"))
     ]
     await settle()
@@ -144,7 +151,7 @@ async def test_a_group_goes_on_after_an_item_that_failed(tasks):
     post = Post()
     post.answers["a1"] = error = ValueError("refused")
     batcher = Batcher(post, tasks)
-    futures = [await batcher.put(item, group="a") for item in ("a1", "a2")]
+    futures = [put(batcher, item, group="a") for item in ("a1", "a2")]
 
     assert await asyncio.gather(*futures) == [error, None]
 
@@ -152,12 +159,12 @@ async def test_a_group_goes_on_after_an_item_that_failed(tasks):
 async def test_who_puts_waits_for_room(tasks):
     post = Post(held=True)
     batcher = Batcher(post, tasks, capacity=10, flights=1)
-    futures = [await batcher.put(item) for item in range(10)]
+    futures = [put(batcher, item) for item in range(10)]
     waiting = asyncio.create_task(batcher.put(10))
     await settle()
     assert not waiting.done()
     post.let_go()
-    futures.append(await waiting)
+    futures.append(waiting)
     await settle()
     post.let_go()
     await asyncio.gather(*futures)
@@ -168,7 +175,7 @@ async def test_room_is_shared_among_all_that_wait_for_it(tasks):
     batcher = Batcher(post, tasks, capacity=3)
 
     async def send(item):
-        return await (await batcher.put(item))
+        return await batcher.put(item)
 
     async with asyncio.timeout(5):
         await asyncio.gather(*(send(item) for item in range(100)))
@@ -180,7 +187,7 @@ async def test_somebody_who_gives_up_takes_nobody_along(tasks):
     batcher = Batcher(post, tasks)
 
     async def send(item):
-        return await (await batcher.put(item, group="g"))
+        return await batcher.put(item, group="g")
 
     impatient = asyncio.create_task(send("a"))
     patient = asyncio.create_task(send("b"))
@@ -210,7 +217,7 @@ class Run:
             batcher = Batcher(post, tasks, flights=3)
             futures = []
             for number, group in enumerate(self.groups):
-                futures.append(await batcher.put((group, number), group=group))
+                futures.append(put(batcher, (group, number), group=group))
                 if next(choices, 0):
                     await settle()
                     self.check(post)
