@@ -114,7 +114,9 @@ class Batcher(Generic[ItemT]):
             self._ready.append(waiting)
         self._schedule()
 
-    async def put(self, item: ItemT, *, size: int = 0, group: str | None = None) -> Exception | None:
+    async def put(
+        self, item: ItemT, *, size: int = 0, group: str | None = None
+    ) -> Exception | None:
         """Add an item, and wait until it is confirmed or has failed; return why it failed."""
         if self.is_full:
             await self.room()
