@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Hashable, Iterable
+    from collections.abc import Hashable, Iterable
 
 __all__ = ("KeyedLocks",)
 
@@ -25,21 +24,12 @@ class KeyedLocks:
     def __init__(self) -> None:
         self._locks: dict[Hashable, tuple[asyncio.Lock, list[int]]] = {}
 
-    @asynccontextmanager
-    async def hold(self, keys: Iterable[Hashable]) -> AsyncIterator[None]:
-        """Hold the locks of all keys."""
-        ordered = sorted(set(keys), key=repr)
-        held: list[Hashable] = []
-        try:
-            for key in ordered:
-                await self._acquire(key)
-                held.append(key)
-            yield
-        finally:
-            for key in reversed(held):
-                self._release(key)
+    def hold(self, keys: Iterable[Hashable]) -> _Hold:
+        """Hold the locks of all keys: ``async with locks.hold(keys):``."""
+        return _Hold(self, keys)
 
-    async def _acquire(self, key: Hashable) -> None:
+    async def acquire(self, key: Hashable) -> None:
+        """Take one lock, waiting for it."""
         lock, users = self._locks.setdefault(key, (asyncio.Lock(), [0]))
         users[0] += 1
         try:
@@ -48,7 +38,8 @@ class KeyedLocks:
             self._forget(key, users)
             raise
 
-    def _release(self, key: Hashable) -> None:
+    def release(self, key: Hashable) -> None:
+        """Let go of one lock."""
         lock, users = self._locks[key]
         lock.release()
         self._forget(key, users)
@@ -60,3 +51,31 @@ class KeyedLocks:
 
     def __len__(self) -> int:
         return len(self._locks)
+
+
+class _Hold:
+    """The locks of some keys while a block runs; a class, as every message pays for it."""
+
+    __slots__ = ("_held", "_keys", "_locks")
+
+    def __init__(self, locks: KeyedLocks, keys: Iterable[Hashable]) -> None:
+        self._locks = locks
+        self._keys = tuple(keys)
+        self._held: list[Hashable] = []
+
+    async def __aenter__(self) -> None:
+        keys = self._keys if len(self._keys) == 1 else sorted(set(self._keys), key=repr)
+        try:
+            for key in keys:
+                await self._locks.acquire(key)
+                self._held.append(key)
+        except BaseException:
+            self._let_go()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._let_go()
+
+    def _let_go(self) -> None:
+        for key in reversed(self._held):
+            self._locks.release(key)

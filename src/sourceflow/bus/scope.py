@@ -58,7 +58,14 @@ class StoreReader:
         limit: int | None = None,
         after: StateT | None = None,
     ) -> list[StateT]:
-        """Return rows of a view model."""
+        """Return rows of a view model.
+
+        Raises:
+            ValueError: A field is neither the key nor among the view model's ``indexes``, or the
+                limit is negative.
+        """
+        if limit is not None and limit < 0:
+            raise ValueError(f"limit is 0 or more, not {limit}")
         return await self._stores.query(
             row_type, where=where or {}, order_by=order_by, limit=limit, after=after
         )
@@ -72,7 +79,9 @@ class HandlerScope(StoreReader):
 
     __slots__ = (
         "_around_dispatch",
+        "_attempt",
         "_context",
+        "_is_replay",
         "_router",
         "cause",
         "commands",
@@ -98,27 +107,32 @@ class HandlerScope(StoreReader):
         self.sequence = sequence
         self.commands: list[Envelope[Any]] = []
         self.events: list[Envelope[Any]] = []
-        self._context = Context(
-            message_id=cause.id,
-            correlation_id=cause.correlation_id,
-            causation_id=cause.causation_id,
-            sequence=sequence,
-            time=cause.time,
-            is_replay=is_replay,
-            attempt=attempt,
-            headers=cause.headers,
-        )
+        self._attempt = attempt
+        self._is_replay = is_replay
+        self._context: Context | None = None
 
     @property
     def context(self) -> Context:
-        """The circumstances of the message."""
+        """The circumstances of the message; made when a handler asks for them."""
+        if self._context is None:
+            cause = self.cause
+            self._context = Context(
+                message_id=cause.id,
+                correlation_id=cause.correlation_id,
+                causation_id=cause.causation_id,
+                sequence=self.sequence,
+                time=cause.time,
+                is_replay=self._is_replay,
+                attempt=self._attempt,
+                headers=cause.headers,
+            )
         return self._context
 
     async def send(
         self, command: object, message_id: str | None, headers: Mapping[str, str] | None
     ) -> str:
         """Collect a command; during a replay do nothing."""
-        if self._context.is_replay:
+        if self._is_replay:
             return message_id or new_message_id()
         envelope = self._router.command(
             command, message_id=message_id, headers=headers, cause=self.cause

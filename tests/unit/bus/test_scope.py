@@ -112,3 +112,9 @@ async def test_a_handler_knows_its_message(bench, look):
 
 async def test_streams_are_kept_under_the_entitys_stable_name(bench):
     assert [each.position for each in await bench.log(("trips.trip", "a"))] == [1]
+
+
+async def test_a_negative_limit_is_refused(bench):
+    with pytest.raises(ValueError, match="limit is 0 or more, not -1"):
+        await bench.app.query(Row, limit=-1)
+    assert await bench.app.query(Row, limit=0) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from sourceflow.errors import NotRunningError
@@ -17,7 +16,7 @@ from sourceflow.stores.memory.unit_of_work import MemoryUnitOfWork
 from sourceflow.stores.memory.view_models import query_rows
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from sourceflow.bus.changes import Claim, Stream
     from sourceflow.bus.ports import StoresContext
@@ -55,11 +54,10 @@ class MemoryStores:
             raise NotRunningError("the stores are not open yet: start the App first")
         return self._opened
 
-    @asynccontextmanager
-    async def begin(self) -> AsyncIterator[MemoryUnitOfWork]:
+    def begin(self) -> MemoryUnitOfWork:
         """Begin a unit of work."""
         opened = self._open
-        yield MemoryUnitOfWork(self._state, opened.snapshots, opened.inbox, opened.outbox)
+        return MemoryUnitOfWork(self._state, opened.snapshots, opened.inbox, opened.outbox)
 
     async def load(self, stream: Stream, entity_type: type[StateT]) -> StateT | None:  # noqa: ARG002 - the port's
         """Return an entity, or None."""

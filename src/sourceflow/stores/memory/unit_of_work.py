@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sourceflow.bus.changes import UNCHANGED
 from sourceflow.bus.ports import Head, Row
@@ -41,6 +41,12 @@ class MemoryUnitOfWork:
         self._snapshots = snapshots
         self._inbox = inbox
         self._outbox = outbox
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing was begun that could be left behind."""
 
     async def head(
         self,
