@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from contextlib import AsyncExitStack
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sourceflow.bus.outcome import Paused, Rejected, RetryLater
 from sourceflow.bus.ports import Delivery
-from sourceflow.errors import AwsConfigurationError, AwsError
+from sourceflow.errors import AwsError
 from sourceflow.resilience.backoff import Backoff
 from sourceflow.transports.aws.attempts import Attempts
-from sourceflow.transports.aws.batcher import MAX_ENTRIES
+from sourceflow.transports.aws.places import Places
+from sourceflow.transports.aws.pollers import MISCONFIGURED, Pollers
 from sourceflow.transports.aws.wire import read_arrived
 
 if TYPE_CHECKING:
@@ -37,13 +39,15 @@ log = logging.getLogger(__name__)
 ASKED_ATTEMPTS: Final = 100
 """How often a handler may ask for a later try of one message."""
 
+LAST_POLLS: Final = 0.2
+"""Seconds that polls under way are awaited at the end: a poll that is cut off may have taken messages
+with it, which nobody sees until their visibility timeout ends."""
+
 LONGEST_HOLD: Final = timedelta(seconds=60)
 """A message that waits longer for its next try is handed back for that time."""
 
 _FAILED: Final = Backoff(base=timedelta(seconds=1), cap=timedelta(seconds=60))
 _PAUSED: Final = Backoff(base=timedelta(seconds=1), cap=timedelta(seconds=30))
-_UNREACHABLE: Final = Backoff(base=timedelta(milliseconds=200), cap=timedelta(seconds=20))
-_MISCONFIGURED: Final = Backoff(base=timedelta(seconds=10), cap=timedelta(seconds=60))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +62,8 @@ class ListenerOptions:
         wait_time: How long a receive waits for a first message.
         visibility: How long a message is hidden before its lease is renewed.
         max_attempts: How often the handling of a message may fail.
-        prefetch: Messages held at most, running or not.
+        concurrency: Messages of it handled at a time, at most.
+        capacity: Messages held at most, running or not.
         topics: ARNs of the topics whose notifications are believed.
     """
 
@@ -69,7 +74,8 @@ class ListenerOptions:
     wait_time: timedelta
     visibility: timedelta
     max_attempts: int
-    prefetch: int
+    concurrency: int
+    capacity: int
     topics: Collection[str] = ()
 
 
@@ -101,7 +107,6 @@ class Listener:
         clock: Clock,
     ) -> None:
         self._options = options
-        self._sqs = sqs
         self._receive = receive
         self._slots = slots
         self._leases = leases
@@ -111,13 +116,11 @@ class Listener:
         self._attempts = Attempts()
         self._groups: dict[str, deque[Lease]] = {}
         self._tasks: asyncio.TaskGroup | None = None
-        self._room = asyncio.Event()
-        self._room.set()
-        self._open = asyncio.Event()
-        self._open.set()
+        self._places = Places(options.capacity)
+        self._pollers = Pollers(
+            options, sqs=sqs, places=self._places, take=self._take, wait=self._wait
+        )
         self._stopped = asyncio.Event()
-        self._empty = asyncio.Event()
-        self._empty.set()
 
     @property
     def name(self) -> str:
@@ -129,38 +132,8 @@ class Listener:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             tasks.create_task(self._leases.run(), name=f"sourceflow leases {self.name}")
-            await self._poll()
+            await self._pollers.run()
             await asyncio.Event().wait()
-
-    async def _poll(self) -> None:
-        failures = 0
-        while not self._stopped.is_set():
-            await self._room.wait()
-            await self._open.wait()
-            try:
-                messages = await self._sqs.receive_message(
-                    self._options.url,
-                    max_messages=min(MAX_ENTRIES, self._options.prefetch - len(self._leases)),
-                    wait_time=self._options.wait_time,
-                    visibility_timeout=self._options.visibility,
-                )
-            except AwsError as error:
-                await self._unreachable(error, failures)
-                failures += 1
-            else:
-                failures = 0
-                self._take(messages)
-
-    async def _unreachable(self, error: AwsError, failures: int) -> None:
-        backoff = _MISCONFIGURED if isinstance(error, AwsConfigurationError) else _UNREACHABLE
-        delay = backoff.delay(failures)
-        log.warning(
-            "%s cannot be received from, next try in %.1f s: %s",
-            self.name,
-            delay.total_seconds(),
-            error,
-        )
-        await self._wait(delay)
 
     def _take(self, messages: Sequence[ReceivedMessage]) -> None:
         for message in messages:
@@ -173,30 +146,17 @@ class Listener:
             else:
                 self._groups[group] = deque((lease,))
                 self._start(self._run_group(group))
-        self._count()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         assert self._tasks is not None
         self._tasks.create_task(work, name=f"sourceflow {self.name}")
-
-    def _count(self) -> None:
-        """Let the poller go on while there is room, and ``stop`` when nothing is held."""
-        held = len(self._leases)
-        if held < self._options.prefetch:
-            self._room.set()
-        else:
-            self._room.clear()
-        if held:
-            self._empty.clear()
-        else:
-            self._empty.set()
 
     async def _run_one(self, lease: Lease) -> None:
         back = await self._see_through(lease)
         if back is not None:
             await self._leases.hand_back([lease], back)
         self._leases.drop(lease)
-        self._count()
+        self._places.leave()
 
     async def _run_group(self, group: str) -> None:
         waiting = self._groups[group]
@@ -204,9 +164,9 @@ class Listener:
             back = await self._see_through(waiting[0])
             if back is None:
                 self._leases.drop(waiting.popleft())
+                self._places.leave()
             else:
                 await self._hand_back_group(waiting, back)
-            self._count()
         del self._groups[group]
 
     async def _hand_back_group(self, waiting: deque[Lease], back: timedelta) -> None:
@@ -216,6 +176,7 @@ class Listener:
             await self._leases.hand_back(handed, back)
             for _ in handed:
                 waiting.popleft()
+            self._places.leave(len(handed))
 
     async def _see_through(self, lease: Lease) -> timedelta | None:
         """Handle a message until it is settled.
@@ -273,6 +234,7 @@ class Listener:
             for slot in self._slots:
                 await stack.enter_async_context(slot)
             lease.handling = task
+            self._places.begin()
             try:
                 return await self._receive(delivery)
             except asyncio.CancelledError:
@@ -282,6 +244,7 @@ class Listener:
                 return None
             finally:
                 lease.handling = None
+                self._places.end()
 
     async def _pause(self, outcome: Paused, pauses: int) -> None:
         """Receive nothing while a dependency is away; the message at hand is the probe.
@@ -295,11 +258,11 @@ class Listener:
             delay.total_seconds(),
             outcome.error,
         )
-        self._open.clear()
+        self._pollers.pause()
         try:
             await self._wait(delay)
         finally:
-            self._open.set()
+            self._pollers.resume()
 
     async def _settle(self, lease: Lease, outcome: Outcome, tally: Tally) -> timedelta | None:
         """Acknowledge a message or give it up; otherwise return when to try again."""
@@ -332,17 +295,22 @@ class Listener:
             )
         except AwsError as error:
             log.warning("the dead letter queue of %s does not take a message: %s", self.name, error)
-            return _MISCONFIGURED.delay(0)
+            return MISCONFIGURED.delay(0)
         await self._acknowledger.acknowledge(lease)
         return None
 
     def stop(self) -> None:
         """Receive nothing more; start no handler; let those that run end."""
         self._stopped.set()
+        self._pollers.stop()
 
     async def finished(self) -> None:
-        """Wait until no message is held."""
-        await self._empty.wait()
+        """Wait until no message is held, and briefly for polls under way: they may bring more."""
+        await self._places.empty()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_POLLS):
+                await self._pollers.ended()
+        await self._places.empty()
 
     async def hand_back(self) -> None:
         """Show every message that is still held to others at once."""

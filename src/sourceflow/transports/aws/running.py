@@ -13,6 +13,7 @@ from sourceflow.bus.ports import Depth
 from sourceflow.resilience.backoff import Backoff
 from sourceflow.resilience.task_scope import TaskScope
 from sourceflow.transports.aws.acknowledger import Acknowledger
+from sourceflow.transports.aws.batcher import MAX_ENTRIES
 from sourceflow.transports.aws.bus import ListenedQueue
 from sourceflow.transports.aws.client import (
     AiohttpClient,
@@ -168,6 +169,7 @@ class RunningTransport:
         if limits.own_concurrency is not None:
             slots.insert(0, asyncio.Semaphore(limits.own_concurrency))
         clock = self._context.clock
+        concurrency = limits.own_concurrency or self._options.max_concurrent_calls
         options = ListenerOptions(
             name=name,
             url=found.url,
@@ -176,7 +178,8 @@ class RunningTransport:
             wait_time=self._options.wait_time,
             visibility=limits.visibility,
             max_attempts=limits.max_attempts,
-            prefetch=max(10, limits.own_concurrency or self._options.max_concurrent_calls),
+            concurrency=concurrency,
+            capacity=concurrency + max(MAX_ENTRIES, concurrency),
             topics=self._provisioned.subscribed_arns if kind == "event" else (),
         )
         listener = Listener(
@@ -213,8 +216,7 @@ class RunningTransport:
             listener.stop()
         try:
             async with asyncio.timeout(grace.total_seconds()):
-                for listener in self._listeners:
-                    await listener.finished()
+                await asyncio.gather(*(listener.finished() for listener in self._listeners))
         except TimeoutError:
             log.warning("handlers did not end within %s; their messages are handed back", grace)
         for task in self._polling:

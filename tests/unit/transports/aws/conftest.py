@@ -28,10 +28,14 @@ class Wire:
     Attributes:
         aws: Where they go.
         calls: The operations that were called, each with its request.
+        polls: Receives under way.
+        most_at_once: The most of them that there ever were.
     """
 
     aws: LocalAws
     calls: list[tuple[str, dict]] = field(default_factory=list)
+    polls: int = 0
+    most_at_once: int = 0
     _plans: dict[str, deque] = field(default_factory=dict)
 
     def next(self, operation, *actions):
@@ -51,6 +55,16 @@ class Wire:
     async def post(self, url, headers, body, timeout):  # noqa: ASYNC109 - as HttpClient has it
         operation, request = _read(headers, body)
         self.calls.append((operation, request))
+        if operation != "ReceiveMessage":
+            return await self._pass(operation, url, headers, body, timeout)
+        self.polls += 1
+        self.most_at_once = max(self.most_at_once, self.polls)
+        try:
+            return await self._pass(operation, url, headers, body, timeout)
+        finally:
+            self.polls -= 1
+
+    async def _pass(self, operation, url, headers, body, timeout):  # noqa: ASYNC109 - as HttpClient has it
         plan = self._plans.get(operation)
         action = plan.popleft() if plan else None
         if isinstance(action, Exception):

@@ -128,7 +128,9 @@ class Bench:
 async def make_bench(sqs, make_queue, clock, tasks, handler):
     benches = []
 
-    async def make(name="orders.fifo", *, slots=None, prefetch=10, max_attempts=3, dead=True):
+    async def make(
+        name="orders.fifo", *, slots=None, capacity=None, concurrency=10, max_attempts=3, dead=True
+    ):
         url = await make_queue(name)
         fifo = name.endswith(".fifo")
         dead_url = await make_queue(f"{name.removesuffix('.fifo')}-dlq{'.fifo' if fifo else ''}")
@@ -142,7 +144,8 @@ async def make_bench(sqs, make_queue, clock, tasks, handler):
                 wait_time=timedelta(seconds=20),
                 visibility=VISIBILITY,
                 max_attempts=max_attempts,
-                prefetch=prefetch,
+                concurrency=concurrency,
+                capacity=capacity or concurrency + max(10, concurrency),
             ),
             sqs=sqs,
             receive=handler,
@@ -283,7 +286,7 @@ async def test_no_more_are_handled_at_a_time_than_may_over_all_queues(make_bench
 
 
 async def test_no_more_messages_are_held_than_may(make_bench, handler):
-    bench = await make_bench("orders", slots=[asyncio.Semaphore(1)], prefetch=4)
+    bench = await make_bench("orders", slots=[asyncio.Semaphore(1)], capacity=4)
     bodies = [str(at) for at in range(9)]
     for body in bodies:
         handler.hold(body)
@@ -436,6 +439,61 @@ async def test_ten_minutes_without_a_dependency_leave_no_dead_letter(make_bench,
     await bench.pass_time(timedelta(minutes=1))
     assert handler.ended[-2:] == ["a1", "a2"]
     assert "orders.fifo is paused" in caplog.text
+
+
+async def test_an_idle_queue_has_one_long_poll(make_bench, wire, clock):
+    bench = await make_bench("orders", concurrency=50)
+    await bench.pass_time(timedelta(seconds=19))
+    assert wire.count("ReceiveMessage") == 1
+
+
+async def test_a_busy_queue_has_a_poll_for_each_ten_that_may_run(make_bench, handler, wire):
+    bench = await make_bench("orders", concurrency=30, slots=[asyncio.Semaphore(30)])
+    bodies = [str(at) for at in range(100)]
+    for body in bodies:
+        handler.hold(body)
+    await bench.send(*bodies)
+    for body in bodies:
+        handler.let_go(body)
+    await bench.rest()
+
+    assert len(handler.ended) == 100
+    assert 1 < wire.most_at_once <= 3
+    await bench.pass_time(timedelta(seconds=45))
+    before = wire.count("ReceiveMessage")
+    await bench.pass_time(timedelta(seconds=20))
+    assert wire.count("ReceiveMessage") - before <= 1  # back to one
+
+
+async def test_no_receive_starts_before_ten_places_are_free(make_bench, handler, wire):
+    bench = await make_bench("orders", concurrency=10)
+    bodies = [str(at) for at in range(40)]
+    for body in bodies:
+        handler.hold(body)
+    await bench.send(*bodies)
+    assert sum(await bench.count()) == 40
+    assert (await bench.count())[1] <= 20
+    before = wire.count("ReceiveMessage")
+    for body in handler.began[:5]:
+        handler.let_go(body)
+    await bench.rest()
+    assert wire.count("ReceiveMessage") == before
+
+
+async def test_a_receive_of_a_fifo_queue_is_repeated_with_its_own_id(
+    make_bench, handler, wire, lost
+):
+    """The answer got lost, and with it the group's turn: the repeated receive gives it again."""
+    bench = await make_bench()
+    await bench.rest()
+    wire.next("ReceiveMessage", *[lost(AwsTransientError("reset", code="ConnectionFailed"))] * 3)
+    await bench.send("a1", group=by_letter)  # wakes the poll that is under way
+    await bench.send("a2", group=by_letter)
+    await bench.pass_time(timedelta(seconds=10))
+
+    assert handler.ended == ["a1", "a2"]
+    ids = [request["ReceiveRequestAttemptId"] for request in wire.requests("ReceiveMessage")]
+    assert len(set(ids)) < len(ids)
 
 
 async def test_a_queue_that_does_not_answer_is_tried_until_it_does(
