@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from sourceflow.transports.aws.names import check_queue_name, check_topic_name
 from sourceflow.transports.aws.options import (
@@ -15,7 +16,6 @@ from sourceflow.transports.aws.options import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import timedelta
 
 __all__ = (
     "Bus",
@@ -24,6 +24,10 @@ __all__ = (
     "SubscribedTopic",
     "configure_bus",
 )
+
+
+SHORTEST_TIMEOUT: Final = timedelta(milliseconds=1)
+"""A limit of nothing would fail every handling."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +39,14 @@ class ListenedQueue:
         max_concurrent_calls: Messages of this queue handled at a time.
         visibility_timeout: How long its messages are hidden before their lease is renewed.
         max_attempts: How often the handling of a message may fail.
+        timeout: How long one handling may take before it has failed; None sets no limit.
     """
 
     name: str
     max_concurrent_calls: int | None = None
     visibility_timeout: timedelta | None = None
     max_attempts: int | None = None
+    timeout: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,15 +191,22 @@ class Listen(_Section):
         max_concurrent_calls: int | None = None,
         visibility_timeout: timedelta | None = None,
         max_attempts: int | None = None,
+        timeout: timedelta | None = None,
     ) -> Listen:
         """Listen to a command queue; values given here override the options for it.
+
+        Args:
+            name: The queue.
+            max_concurrent_calls: Messages of this queue handled at a time.
+            visibility_timeout: How long its messages are hidden before their lease is renewed.
+            max_attempts: How often the handling of a message may fail.
+            timeout: How long one handling may take: its handler is cancelled then, its commit is
+                not, and the message is tried again. No limit where not given.
 
         Raises:
             ValueError: The name cannot be a queue's, the queue is listened to already, or a value
                 is out of range.
         """
-        from datetime import timedelta as duration  # noqa: PLC0415
-
         check_queue_name(name)
         if name in self._bus._queues:  # noqa: SLF001 - one mechanism
             raise ValueError(f"the queue {name!r} is listened to twice")
@@ -201,15 +214,18 @@ class Listen(_Section):
             check_count("max_concurrent_calls", max_concurrent_calls)
         if visibility_timeout is not None:
             check_duration(
-                "visibility_timeout", visibility_timeout, duration(seconds=1), MAX_VISIBILITY
+                "visibility_timeout", visibility_timeout, timedelta(seconds=1), MAX_VISIBILITY
             )
         if max_attempts is not None:
             check_attempts("max_attempts", max_attempts)
+        if timeout is not None:
+            check_duration("timeout", timeout, SHORTEST_TIMEOUT, None)
         self._bus._queues[name] = ListenedQueue(  # noqa: SLF001 - one mechanism
             name=name,
             max_concurrent_calls=max_concurrent_calls,
             visibility_timeout=visibility_timeout,
             max_attempts=max_attempts,
+            timeout=timeout,
         )
         return self
 

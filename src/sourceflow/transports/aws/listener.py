@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sourceflow.bus.outcome import Paused, Rejected, RetryLater
 from sourceflow.bus.ports import Delivery
-from sourceflow.errors import AwsError
+from sourceflow.errors import AwsError, HandlingError
 from sourceflow.resilience.backoff import Backoff
 from sourceflow.transports.aws.attempts import Attempts
 from sourceflow.transports.aws.places import Places
@@ -65,6 +65,7 @@ class ListenerOptions:
         concurrency: Messages of it handled at a time, at most.
         capacity: Messages held at most, running or not.
         topics: ARNs of the topics whose notifications are believed.
+        timeout: How long one handling may take; None sets no limit.
     """
 
     name: str
@@ -77,6 +78,7 @@ class ListenerOptions:
     concurrency: int
     capacity: int
     topics: Collection[str] = ()
+    timeout: timedelta | None = None
 
 
 class Listener:
@@ -236,7 +238,7 @@ class Listener:
             lease.handling = task
             self._places.begin()
             try:
-                return await self._receive(delivery)
+                return await self._within_time(delivery)
             except asyncio.CancelledError:
                 if not lease.lost:
                     raise
@@ -245,6 +247,17 @@ class Listener:
             finally:
                 lease.handling = None
                 self._places.end()
+
+    async def _within_time(self, delivery: Delivery) -> Outcome:
+        """Handle a message; one that takes too long has failed this time."""
+        limit = self._options.timeout
+        if limit is None:
+            return await self._receive(delivery)
+        try:
+            async with asyncio.timeout(limit.total_seconds()):
+                return await self._receive(delivery)
+        except TimeoutError:  # ours alone: what handlers raise has become an outcome
+            return RetryLater(error=HandlingError(f"it was not handled within {limit}"))
 
     async def _pause(self, outcome: Paused, pauses: int) -> None:
         """Receive nothing while a dependency is away; the message at hand is the probe.

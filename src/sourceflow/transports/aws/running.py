@@ -178,6 +178,7 @@ class RunningTransport:
             wait_time=self._options.wait_time,
             visibility=limits.visibility,
             max_attempts=limits.max_attempts,
+            timeout=limits.timeout,
             concurrency=concurrency,
             capacity=concurrency + max(MAX_ENTRIES, concurrency),
             topics=self._provisioned.subscribed_arns if kind == "event" else (),
@@ -261,6 +262,7 @@ class _Limits:
     own_concurrency: int | None
     visibility: timedelta
     max_attempts: int
+    timeout: timedelta | None
 
     @classmethod
     def of(cls, options: AwsOptions, override: ListenedQueue | None) -> Self:
@@ -269,4 +271,5 @@ class _Limits:
             own_concurrency=own.max_concurrent_calls,
             visibility=own.visibility_timeout or options.visibility_timeout,
             max_attempts=own.max_attempts or options.max_attempts,
+            timeout=own.timeout,
         )

@@ -68,7 +68,11 @@ def test_a_bus_may_say_nothing_at_all():
 def test_a_queue_overrides_the_options_for_itself():
     bus = configure_bus(
         lambda bus: bus.listen.to.command_queue(
-            "slow", max_concurrent_calls=2, visibility_timeout=timedelta(minutes=5), max_attempts=3
+            "slow",
+            max_concurrent_calls=2,
+            visibility_timeout=timedelta(minutes=5),
+            max_attempts=3,
+            timeout=timedelta(seconds=90),
         )
     )
 
@@ -78,6 +82,7 @@ def test_a_queue_overrides_the_options_for_itself():
             max_concurrent_calls=2,
             visibility_timeout=timedelta(minutes=5),
             max_attempts=3,
+            timeout=timedelta(seconds=90),
         ),
     )
 
@@ -88,6 +93,7 @@ def test_a_queue_overrides_the_options_for_itself():
         ({"max_concurrent_calls": 0}, "max_concurrent_calls"),
         ({"visibility_timeout": timedelta(days=1)}, "visibility_timeout"),
         ({"max_attempts": 1000}, "max_attempts"),
+        ({"timeout": timedelta(0)}, "timeout"),
     ],
 )
 def test_an_override_out_of_range_is_refused(override, text):

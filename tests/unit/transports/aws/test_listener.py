@@ -129,7 +129,14 @@ async def make_bench(sqs, make_queue, clock, tasks, handler):
     benches = []
 
     async def make(
-        name="orders.fifo", *, slots=None, capacity=None, concurrency=10, max_attempts=3, dead=True
+        name="orders.fifo",
+        *,
+        slots=None,
+        capacity=None,
+        concurrency=10,
+        max_attempts=3,
+        dead=True,
+        limit=None,
     ):
         url = await make_queue(name)
         fifo = name.endswith(".fifo")
@@ -144,6 +151,7 @@ async def make_bench(sqs, make_queue, clock, tasks, handler):
                 wait_time=timedelta(seconds=20),
                 visibility=VISIBILITY,
                 max_attempts=max_attempts,
+                timeout=limit,
                 concurrency=concurrency,
                 capacity=capacity or concurrency + max(10, concurrency),
             ),
@@ -356,6 +364,21 @@ async def test_a_rejected_message_is_a_dead_letter_at_once(make_bench, handler):
     await bench.send("a1", "a2", group=by_letter)
 
     assert handler.began == ["a1", "a2"]
+    assert await bench.dead_letters() == ["a1"]
+
+
+async def test_a_handling_that_takes_too_long_has_failed_and_holds_nobody_up(make_bench, handler):
+    bench = await make_bench(max_attempts=2, limit=timedelta(milliseconds=20))
+    handler.hold("a1")
+    await bench.send("a1", "a2", "b1", group=by_letter)
+    assert handler.ended == ["b1"]
+    async with asyncio.timeout(5):
+        while len(handler.ended) < 2:
+            await asyncio.sleep(0.005)
+            await bench.pass_time(timedelta(seconds=2))
+
+    assert handler.began == ["a1", "b1", "a1", "a2"]
+    assert handler.ended == ["b1", "a2"]
     assert await bench.dead_letters() == ["a1"]
 
 
