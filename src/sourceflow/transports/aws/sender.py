@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from sourceflow.errors import MessageTooLargeError
+from sourceflow.errors import (
+    AwsConfigurationError,
+    AwsCredentialsError,
+    AwsTransientError,
+    CircuitOpenError,
+    MessageTooLargeError,
+)
+from sourceflow.resilience.circuit_breaker import CircuitBreaker
 from sourceflow.transports.aws.batcher import Batcher
 from sourceflow.transports.aws.client import PublishEntry, SendEntry
 from sourceflow.transports.aws.entries import see_entries_through
@@ -20,13 +29,19 @@ if TYPE_CHECKING:
     from sourceflow.bus.ports import Outgoing
     from sourceflow.clock import Clock
     from sourceflow.resilience.backoff import Backoff
+    from sourceflow.resilience.circuit_breaker import CircuitChange
     from sourceflow.resilience.task_scope import TaskScope
     from sourceflow.transports.aws.client import BatchResult, SnsClient, SqsClient
 
 __all__ = ("Sender", "Target")
 
+log = logging.getLogger(__name__)
+
 ENTRY_TRIES: Final = 3
 """How often an entry is sent that AWS refuses for a passing reason, while it takes the others."""
+
+
+_UNUSABLE: Final = (AwsTransientError, AwsCredentialsError, AwsConfigurationError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +96,10 @@ class _Flight:
 
 
 class Sender:
-    """One batcher for each destination.
+    """One batcher and one circuit breaker for each destination.
+
+    While a circuit is open, ``send`` answers ``CircuitOpenError`` at once: at the edge it is the
+    caller's, inside a unit of work the outbox keeps the message.
 
     Args:
         sqs: Sends to queues.
@@ -107,6 +125,12 @@ class Sender:
         self._targets = targets
         self._clock = clock
         self._backoff = backoff
+        self._circuits = {
+            target.address: CircuitBreaker(
+                target.name, monotonic=clock.monotonic, on_change=_log_change
+            )
+            for target in targets.values()
+        }
         self._batchers = {
             destination: Batcher(self._post_to(target), tasks, max_bytes=target.max_bytes)
             for destination, target in targets.items()
@@ -155,6 +179,20 @@ class Sender:
         An entry keeps its deduplication id over all tries, so a FIFO destination takes it once
         also when an answer got lost.
         """
+        circuit = self._circuits[target.address]
+        ticket = circuit.enter()
+        if isinstance(ticket, timedelta):
+            return [CircuitOpenError(target.name, ticket)] * len(items)
+        results: Sequence[Exception | None] = ()
+        try:
+            results = await self._see_through(target, items)
+        finally:
+            _tell(circuit, ticket, results)
+        return results
+
+    async def _see_through(
+        self, target: Target, items: Sequence[_Item]
+    ) -> Sequence[Exception | None]:
         return await see_entries_through(
             lambda places: self._call(target, {str(at): items[at] for at in places}),
             len(items),
@@ -195,3 +233,28 @@ def _item(outgoing: Outgoing, target: Target, attributes: Mapping[str, str]) -> 
 
 def _operation(target: Target) -> str:
     return "PublishBatch" if target.is_topic else "SendMessageBatch"
+
+
+def _tell(circuit: CircuitBreaker, ticket: int, results: Sequence[Exception | None]) -> None:
+    """Tell a circuit how a batch went.
+
+    It counts what says that the destination cannot be reached or used. Throttling only says to slow
+    down, and a fault of a message says nothing about its destination; nor does a cancellation,
+    which leaves no results.
+    """
+    faults = [error for error in results if isinstance(error, _UNUSABLE)]
+    if any(error is None for error in results):
+        circuit.succeed(ticket)
+    elif faults:
+        circuit.fail(ticket, faults[0])
+    else:
+        circuit.leave(ticket)
+
+
+def _log_change(change: CircuitChange) -> None:
+    log.warning(
+        "sends to %s: the circuit is %s%s",
+        change.name,
+        change.state.value,
+        "" if change.error is None else f", it was {change.previous.value}: {change.error}",
+    )

@@ -46,6 +46,10 @@ class Wire:
         """
         self._plans.setdefault(operation, deque()).extend(actions)
 
+    def forget(self, operation):
+        """Let the next calls of an operation pass again."""
+        self._plans.pop(operation, None)
+
     def count(self, operation):
         return sum(name == operation for name, _ in self.calls)
 

@@ -8,12 +8,15 @@ import pytest
 from sourceflow import Command, Event, Key
 from sourceflow.bus.changes import Destination
 from sourceflow.errors import (
+    AwsConfigurationError,
     AwsRequestError,
     AwsThrottledError,
     AwsTransientError,
+    CircuitOpenError,
     MessageTooLargeError,
 )
 from sourceflow.resilience import Backoff
+from sourceflow.testing.clock import settle
 from sourceflow.transports.aws.sender import ENTRY_TRIES, Sender, Target
 
 
@@ -125,6 +128,66 @@ async def test_an_answer_that_got_lost_sends_a_command_once(
     assert await sending == [None]
     assert wire.count("SendMessageBatch") == 2
     assert len(await receive_all(url)) == 1
+
+
+class TestCircuit:
+    """Calls to a destination that cannot be reached are suspended; others go on."""
+
+    @pytest.fixture
+    async def sender(self, make_sender, make_queue):
+        return make_sender(await make_queue("payments"), name="payments")
+
+    @pytest.fixture
+    def pay(self, sender, outgoing_of, clock):
+        async def pay(key="1"):
+            sending = asyncio.create_task(sender.send([outgoing_of(Pay(id=key), "payments")]))
+            for _ in range(100):
+                await settle()
+                if sending.done():
+                    break
+                await clock.advance(timedelta(milliseconds=100))
+            [error] = await sending
+            return error
+
+        return pay
+
+    async def test_five_calls_that_fail_suspend_the_rest(self, pay, wire, clock, caplog):
+        gone = (400, {"__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "gone"})
+        wire.next("SendMessageBatch", *[gone] * 5)
+        for _ in range(5):
+            assert isinstance(await pay(), AwsConfigurationError)
+        before = wire.count("SendMessageBatch")
+        error = await pay()
+
+        assert isinstance(error, CircuitOpenError)
+        assert error.destination == "payments"
+        assert timedelta(seconds=50) < error.retry_after <= timedelta(seconds=60)
+        assert wire.count("SendMessageBatch") == before
+        assert "sends to payments: the circuit is open" in caplog.text
+        await clock.advance(timedelta(seconds=61))
+        assert [await pay(), await pay()] == [None, None]
+        assert "sends to payments: the circuit is closed" in caplog.text
+
+    async def test_faults_of_messages_do_not_count(self, pay, wire):
+        fault = {"Id": "0", "Code": "InvalidMessageContents", "SenderFault": True, "Message": ""}
+        wire.next("SendMessageBatch", *[(200, {"Failed": [fault], "Successful": []})] * 8)
+        for _ in range(8):
+            assert isinstance(await pay(), AwsRequestError)
+
+        assert await pay() is None
+
+    async def test_throttling_does_not_count(self, sender, pay, wire, outgoing_of, clock):
+        slow = (403, {"__type": "com.amazonaws.sqs#RequestThrottled", "message": "slow"})
+        for _ in range(6):
+            wire.next("SendMessageBatch", *[slow] * 20)
+            sending = asyncio.create_task(sender.send([outgoing_of(Pay(id="1"), "payments")]))
+            while not sending.done():
+                await clock.advance(timedelta(seconds=30))
+            [error] = await sending
+            assert isinstance(error, AwsThrottledError)
+            wire.forget("SendMessageBatch")
+
+        assert await pay() is None
 
 
 def refusal(*entries):
