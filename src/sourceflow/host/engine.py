@@ -28,6 +28,7 @@ from sourceflow.errors import (
     RejectedError,
     SendManyError,
 )
+from sourceflow.host.watchdog import LoopWatchdog
 from sourceflow.messages import Codec, type_info
 from sourceflow.resilience.task_scope import TaskScope
 
@@ -83,6 +84,7 @@ class Engine:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(LoopWatchdog())
             await self.stores.open(StoresContext(self.wiring.app, self._codec, self.clock))
             stack.push_async_callback(self.stores.aclose)
             self._build()
