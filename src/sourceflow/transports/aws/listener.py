@@ -91,6 +91,7 @@ class Listener:
     - Of a FIFO group one message is handled at a time. The next one starts when the delete of
       the one before is confirmed. While the head waits for another try its followers wait with
       it, all of them leased; when the head is handed back, so are they, for the same time.
+    - While a dependency is away, one message probes it and every other one is handed back.
     - Handlers run only inside ``slots``, which all queues share.
     - A lease ends with its message settled or handed back. Who is cancelled meanwhile leaves it
       held, so that ``hand_back`` can show the message to others at once.
@@ -122,6 +123,7 @@ class Listener:
         self._pollers = Pollers(
             options, sqs=sqs, places=self._places, take=self._take, wait=self._wait
         )
+        self._probe: Lease | None = None
         self._stopped = asyncio.Event()
 
     @property
@@ -186,19 +188,28 @@ class Listener:
         Returns:
             None when it is settled or lost; otherwise when it shall come again.
         """
+        try:
+            return await self._try_until_settled(lease)
+        finally:
+            self._end_probe(lease)
+
+    async def _try_until_settled(self, lease: Lease) -> timedelta | None:
         message_id = lease.message.message_id
         tally = self._attempts.of(message_id)
         pauses = 0
         while not lease.lost:
-            if self._stopped.is_set():
+            if self._stopped.is_set() or self._probe not in {None, lease}:
                 return timedelta(0)
             outcome = await self._handle(lease, tally)
             if outcome is None:
                 return None
             if isinstance(outcome, Paused):
-                await self._pause(outcome, pauses)
+                if not self._begin_probe(lease):
+                    return timedelta(0)
+                await self._wait_for_dependency(outcome, pauses)
                 pauses += 1
                 continue
+            self._end_probe(lease)
             delay = await self._settle(lease, outcome, tally)
             if delay is None:
                 self._attempts.forget(message_id)
@@ -259,11 +270,24 @@ class Listener:
         except TimeoutError:  # ours alone: what handlers raise has become an outcome
             return RetryLater(error=HandlingError(f"it was not handled within {limit}"))
 
-    async def _pause(self, outcome: Paused, pauses: int) -> None:
-        """Receive nothing while a dependency is away; the message at hand is the probe.
+    def _begin_probe(self, lease: Lease) -> bool:
+        """Stop receiving, as a dependency is away; return whether this message is the probe.
 
-        It stays leased and its tries are not counted: it is no fault of the message.
+        The probe stays leased and its tries are not counted: it is no fault of the message. All
+        others are handed back, once, as nothing is received before the probe has got through.
         """
+        if self._probe is None:
+            self._probe = lease
+            self._pollers.pause()
+        return self._probe is lease
+
+    def _end_probe(self, lease: Lease) -> None:
+        """Receive again, if this message is the probe: it got through, or is ours no longer."""
+        if self._probe is lease:
+            self._probe = None
+            self._pollers.resume()
+
+    async def _wait_for_dependency(self, outcome: Paused, pauses: int) -> None:
         delay = _PAUSED.delay(pauses)
         log.warning(
             "%s is paused for %.1f s, a dependency does not answer: %s",
@@ -271,11 +295,7 @@ class Listener:
             delay.total_seconds(),
             outcome.error,
         )
-        self._pollers.pause()
-        try:
-            await self._wait(delay)
-        finally:
-            self._pollers.resume()
+        await self._wait(delay)
 
     async def _settle(self, lease: Lease, outcome: Outcome, tally: Tally) -> timedelta | None:
         """Acknowledge a message or give it up; otherwise return when to try again."""

@@ -59,7 +59,6 @@ class Pollers:
         self._stopped = False
         self._open = asyncio.Event()
         self._open.set()
-        self._pauses = 0
         self._count = 0
         self._tasks: asyncio.TaskGroup | None = None
         self._ended = asyncio.Event()
@@ -81,15 +80,12 @@ class Pollers:
         self._open.set()
 
     def pause(self) -> None:
-        """Begin no poll until each pause has ended with ``resume``."""
-        self._pauses += 1
+        """Begin no poll until ``resume``."""
         self._open.clear()
 
     def resume(self) -> None:
-        """End one pause."""
-        self._pauses -= 1
-        if not self._pauses:
-            self._open.set()
+        """Begin polls again."""
+        self._open.set()
 
     def _add(self) -> None:
         assert self._tasks is not None

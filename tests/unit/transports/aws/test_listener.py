@@ -464,6 +464,54 @@ async def test_ten_minutes_without_a_dependency_leave_no_dead_letter(make_bench,
     assert "orders.fifo is paused" in caplog.text
 
 
+async def test_while_a_dependency_is_away_one_message_probes_it_and_all_others_are_handed_back(
+    make_bench, handler, wire
+):
+    bench = await make_bench("orders")
+    away = Paused(error=DependencyError("the store does not answer"))
+    bodies = [str(at) for at in range(5)]
+    for body in bodies:
+        handler.hold(body)
+        handler.then(body, *[away] * 40)
+    await bench.send(*bodies)
+    for body in bodies:
+        handler.let_go(body)
+    await bench.rest()
+
+    assert await bench.count() == (4, 1)
+    receives = wire.count("ReceiveMessage")
+    await bench.pass_time(timedelta(minutes=5))
+    assert await bench.count() == (4, 1)
+    assert wire.count("ReceiveMessage") == receives
+    assert len(set(handler.began[5:])) == 1  # the probe alone was tried
+    handler.outcomes.clear()
+    await bench.pass_time(timedelta(minutes=1))
+    assert sorted(set(handler.ended[-5:])) == bodies
+    assert await bench.count() == (0, 0)
+
+
+async def test_a_message_that_arrives_during_an_outage_is_handed_back(make_bench, handler):
+    bench = await make_bench("orders")
+    handler.then("probe", *[Paused(error=DependencyError("away"))] * 40)
+    await bench.send("probe")
+    await bench.send("late")  # a poll was under way
+
+    assert handler.began == ["probe"]
+    assert await bench.count() == (1, 1)
+
+
+async def test_a_probe_that_is_lost_lets_the_next_message_probe(make_bench, handler, wire):
+    bench = await make_bench("orders")
+    handler.then("first", *[Paused(error=DependencyError("away"))] * 40)
+    await bench.send("first")
+    await bench.send("second")  # handed back
+    lost = {"Id": "0", "Code": "ReceiptHandleIsInvalid", "SenderFault": True, "Message": ""}
+    wire.next("ChangeMessageVisibilityBatch", (200, {"Failed": [lost], "Successful": []}))
+    await bench.pass_time(timedelta(minutes=2))
+
+    assert "second" in handler.ended
+
+
 async def test_an_idle_queue_has_one_long_poll(make_bench, wire, clock):
     bench = await make_bench("orders", concurrency=50)
     await bench.pass_time(timedelta(seconds=19))
