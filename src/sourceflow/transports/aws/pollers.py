@@ -98,6 +98,9 @@ class Pollers:
         while True:
             await self._open.wait()
             reserved = await self._places.reserve()
+            if not self._open.is_set():  # paused while it waited for room
+                self._places.fill(reserved, 0)
+                continue
             messages: Sequence[ReceivedMessage] = ()
             try:
                 if self._stopped:

@@ -500,6 +500,24 @@ async def test_a_message_that_arrives_during_an_outage_is_handed_back(make_bench
     assert await bench.count() == (1, 1)
 
 
+async def test_a_poll_that_waited_for_room_does_not_start_during_an_outage(
+    make_bench, handler, wire
+):
+    bench = await make_bench("orders", concurrency=1, slots=[asyncio.Semaphore(1)])
+    bodies = [str(at) for at in range(20)]
+    for body in bodies:
+        handler.hold(body)
+        handler.then(body, *[Paused(error=DependencyError("away"))] * 40)
+    await bench.send(*bodies)
+    receives = wire.count("ReceiveMessage")
+    for body in bodies:
+        handler.let_go(body)
+    await bench.rest()  # all but the probe are handed back: there is room again
+
+    assert (await bench.count())[1] == 1
+    assert wire.count("ReceiveMessage") == receives
+
+
 async def test_a_probe_that_is_lost_lets_the_next_message_probe(make_bench, handler, wire):
     bench = await make_bench("orders")
     handler.then("first", *[Paused(error=DependencyError("away"))] * 40)
