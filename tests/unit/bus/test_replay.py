@@ -11,10 +11,12 @@ from msgspec.structs import replace
 from sourceflow import (
     DELETE,
     Aggregate,
+    App,
     Command,
     Entity,
     Event,
     Key,
+    Middleware,
     Saga,
     View,
     ViewModel,
@@ -500,3 +502,48 @@ async def test_a_rebuild_projects_each_event_by_all_views_of_the_view_model_that
     await bench.app.send(Close(id="o-1"))
     assert (await bench.app.rebuild(NotesView)).events == 2
     assert (await bench.app.get(Notes, "o-1")).count == 11
+
+
+class Chain(Command):
+    id: Key[str]
+
+
+class Link(Command):
+    id: Key[str]
+
+
+class Bead(Entity):
+    id: Key[str]
+
+
+class Beads(Saga[Bead]):
+    @handles
+    async def chain(self, bead: Bead | None, command: Chain) -> Bead:
+        await self.send(Link(id=command.id))
+        return Bead(id=command.id)
+
+    @handles
+    def link(self, bead: Bead, command: Link) -> Bead:
+        return bead
+
+
+class Dispatches(Middleware):
+    def __init__(self):
+        self.seen = []
+
+    async def dispatch_command(self, message, go_on, /):
+        self.seen.append(message.type_name)
+        await go_on(message)
+
+
+async def test_what_a_handler_sends_in_a_replay_is_not_even_dispatched():
+    dispatches = Dispatches()
+    async with App([Beads], name="beads", middleware=[dispatches]) as app:
+        await app.send(Chain(id="1"))
+        await app.drained()
+        assert dispatches.seen == ["Chain", "Link"]
+        replayed = await app.replay(Bead, "1")
+        await app.drained()
+
+    assert replayed.commands == 2
+    assert dispatches.seen == ["Chain", "Link"]
