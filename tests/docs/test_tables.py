@@ -34,6 +34,7 @@ from sourceflow.demo.order_file import read_orders
 from sourceflow.demo.program import Summary
 from sourceflow.host.cli.demo import INTERRUPTED, WRONG_INPUT
 from sourceflow.messages import codec
+from sourceflow.resilience import CircuitOptions
 from sourceflow.testing import LocalAws
 from sourceflow.transports.aws import AwsOptions, AwsTransport
 from sourceflow.transports.aws.bus import ListenedQueue
@@ -61,6 +62,8 @@ def shown(default):
         return "required"
     if isinstance(default, timedelta):
         return f"`timedelta(seconds={default.total_seconds():.0f})`"
+    if isinstance(default, CircuitOptions):
+        return "`CircuitOptions()`" if default == CircuitOptions() else f"`{default!r}`"
     return f"`{default!r}`"
 
 

@@ -131,7 +131,21 @@ FROZEN = {
     ),
     "sourceflow.stores.memory": ("MemoryStores",),
     "sourceflow.testing": ("LocalAws", "ManualClock"),
-    "sourceflow.transports.aws": ("AwsOptions", "AwsTransport"),
+    "sourceflow.resilience": (
+        "Backoff",
+        "CircuitBreaker",
+        "CircuitChange",
+        "CircuitOptions",
+        "CircuitState",
+        "CircuitStatistics",
+        "TokenBucket",
+    ),
+    "sourceflow.transports.aws": (
+        "AwsOptions",
+        "AwsTransport",
+        "ListenerState",
+        "ListenerStatus",
+    ),
 }
 """What a program may import: taking a name away breaks it, adding one is a promise."""
 

@@ -169,6 +169,7 @@ class Engine:
             clock=self.clock,
             dead_letters=self.stores.dead_letters,
             observer=self.observer,
+            durable=self.stores.durable,
         )
 
     async def _empty_relay(self) -> None:

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ("CircuitBreaker", "CircuitChange", "CircuitState", "CircuitStatistics")
+__all__ = (
+    "CircuitBreaker",
+    "CircuitChange",
+    "CircuitOptions",
+    "CircuitState",
+    "CircuitStatistics",
+)
 
 log = logging.getLogger(__name__)
 
@@ -48,18 +54,50 @@ class CircuitChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CircuitOptions:
+    """When calls to something are suspended.
+
+    Attributes:
+        failures: So many failures one after the other open a circuit.
+        open_for: So long nothing passes then.
+        successes: So many probes one after the other close it again.
+        on_change: Is told each change, after it has taken place. What it raises is logged.
+
+    Raises:
+        ValueError: A number is below 1, or ``open_for`` is nothing.
+    """
+
+    failures: int = 5
+    open_for: timedelta = timedelta(seconds=60)
+    successes: int = 2
+    on_change: Callable[[CircuitChange], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.failures < 1 or self.successes < 1 or self.open_for <= timedelta(0):
+            raise ValueError("failures and successes are at least 1, open_for is more than nothing")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitStatistics:
     """What a circuit has counted since it was made.
 
     Attributes:
+        state: Its state now.
         succeeded: Calls that succeeded.
         failed: Calls that failed for a reason that counts.
         refused: Calls that were not made.
+        opened: How often it opened.
+        in_a_row: Failures one after the other while it is closed, successes while it is not.
+        last_error: The last failure that counted.
     """
 
+    state: CircuitState
     succeeded: int
     failed: int
     refused: int
+    opened: int
+    in_a_row: int
+    last_error: BaseException | None
 
 
 class CircuitBreaker:
@@ -75,10 +113,7 @@ class CircuitBreaker:
     Args:
         name: What is called, for people.
         monotonic: The time in seconds.
-        failures: So many failures one after the other open it.
-        open_for: So long nothing passes then.
-        successes: So many probes one after the other close it again.
-        on_change: Is told each change, after it has taken place.
+        options: When it opens, and closes again.
     """
 
     def __init__(
@@ -86,25 +121,18 @@ class CircuitBreaker:
         name: str,
         *,
         monotonic: Callable[[], float],
-        failures: int = 5,
-        open_for: timedelta = timedelta(seconds=60),
-        successes: int = 2,
-        on_change: Callable[[CircuitChange], None] | None = None,
+        options: CircuitOptions | None = None,
     ) -> None:
-        if failures < 1 or successes < 1 or open_for <= timedelta(0):
-            raise ValueError("failures and successes are at least 1, open_for is more than nothing")
         self.name = name
         self._monotonic = monotonic
-        self._failures = failures
-        self._open_for = open_for.total_seconds()
-        self._successes = successes
-        self._on_change = on_change
+        self._options = CircuitOptions() if options is None else options
         self._is_open = False
         self._opened_at = 0.0
         self._in_a_row = 0
         self._probing = False
         self._epoch = 0
-        self._succeeded = self._failed = self._refused = 0
+        self._succeeded = self._failed = self._refused = self._opened = 0
+        self._last_error: BaseException | None = None
 
     @property
     def state(self) -> CircuitState:
@@ -117,7 +145,13 @@ class CircuitBreaker:
     def statistics(self) -> CircuitStatistics:
         """What it has counted."""
         return CircuitStatistics(
-            succeeded=self._succeeded, failed=self._failed, refused=self._refused
+            state=self.state,
+            succeeded=self._succeeded,
+            failed=self._failed,
+            refused=self._refused,
+            opened=self._opened,
+            in_a_row=self._in_a_row,
+            last_error=self._last_error,
         )
 
     def enter(self) -> timedelta | int:
@@ -145,16 +179,17 @@ class CircuitBreaker:
             return
         self._probing = False
         self._in_a_row += 1
-        if self._in_a_row >= self._successes:
+        if self._in_a_row >= self._options.successes:
             self._close()
 
     def fail(self, ticket: int, error: BaseException) -> None:
         """Say that a call failed for a reason that lies on the other side."""
         self._failed += 1
+        self._last_error = error
         if ticket != self._epoch:
             return
         self._in_a_row += 1
-        if self._is_open or self._in_a_row >= self._failures:
+        if self._is_open or self._in_a_row >= self._options.failures:
             self._open(error)
 
     def leave(self, ticket: int) -> None:
@@ -171,11 +206,12 @@ class CircuitBreaker:
         self._close()
 
     def _left(self) -> float:
-        return self._opened_at + self._open_for - self._monotonic()
+        return self._opened_at + self._options.open_for.total_seconds() - self._monotonic()
 
     def _open(self, error: BaseException | None) -> None:
         previous = self.state
         self._is_open = True
+        self._opened += 1
         self._opened_at = self._monotonic()
         self._begin_epoch(previous, error)
 
@@ -188,10 +224,10 @@ class CircuitBreaker:
         self._epoch += 1
         self._in_a_row = 0
         self._probing = False
-        if previous is self.state or self._on_change is None:
+        if previous is self.state or self._options.on_change is None:
             return
         change = CircuitChange(name=self.name, previous=previous, state=self.state, error=error)
         try:
-            self._on_change(change)
+            self._options.on_change(change)
         except Exception:  # the listener's own fault must not become the call's
             log.exception("a listener of the circuit %s failed", self.name)

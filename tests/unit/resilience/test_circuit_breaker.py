@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sourceflow.resilience.circuit_breaker import CircuitBreaker, CircuitState, CircuitStatistics
+from sourceflow.resilience import CircuitBreaker, CircuitOptions, CircuitState, CircuitStatistics
 
 ERROR = ConnectionError("reset")
 
@@ -31,7 +31,9 @@ def changes():
 
 @pytest.fixture
 def circuit(time, changes):
-    return CircuitBreaker("orders.fifo", monotonic=time, on_change=changes.append)
+    return CircuitBreaker(
+        "orders.fifo", monotonic=time, options=CircuitOptions(on_change=changes.append)
+    )
 
 
 def fail(circuit, times=1):
@@ -159,14 +161,22 @@ def test_it_counts(circuit):
     fail(circuit, 5)
     circuit.enter()
 
-    assert circuit.statistics == CircuitStatistics(succeeded=2, failed=5, refused=1)
+    assert circuit.statistics == CircuitStatistics(
+        state=CircuitState.OPEN,
+        succeeded=2,
+        failed=5,
+        refused=1,
+        opened=1,
+        in_a_row=0,
+        last_error=ERROR,
+    )
 
 
 def test_who_listens_to_changes_cannot_break_calls(time, caplog):
     def broken(change):
         raise ZeroDivisionError
 
-    circuit = CircuitBreaker("orders", monotonic=time, on_change=broken)
+    circuit = CircuitBreaker("orders", monotonic=time, options=CircuitOptions(on_change=broken))
     fail(circuit, 5)
 
     assert circuit.state is CircuitState.OPEN
@@ -178,13 +188,13 @@ def test_who_listens_to_changes_cannot_break_calls(time, caplog):
 )
 def test_settings_that_make_no_sense_are_refused(time, setting):
     with pytest.raises(ValueError, match="at least 1"):
-        CircuitBreaker("orders", monotonic=time, **setting)
+        CircuitBreaker("orders", monotonic=time, options=CircuitOptions(**setting))
 
 
 @given(st.lists(st.sampled_from(["call", "succeed", "fail", "leave", "wait", "trip", "reset"])))
 def test_never_two_probes_are_under_way(steps):
     time, under_way = Time(), []
-    circuit = CircuitBreaker("orders", monotonic=time, failures=2)
+    circuit = CircuitBreaker("orders", monotonic=time, options=CircuitOptions(failures=2))
     for step in steps:
         state = circuit.state
         if step == "call":

@@ -95,6 +95,8 @@ class TransportContext(NamedTuple):
         clock: The time.
         dead_letters: Keeps what is given up.
         observer: Is told what happens.
+        durable: Whether the stores remember what was handled, over restarts: a copy of a message
+            that has taken effect can then never have another one.
     """
 
     app: str
@@ -102,6 +104,7 @@ class TransportContext(NamedTuple):
     clock: Clock
     dead_letters: DeadLetters
     observer: Any
+    durable: bool = False
 
 
 class Transport(Protocol):

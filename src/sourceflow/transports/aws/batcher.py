@@ -48,7 +48,7 @@ class Batcher(Generic[ItemT]):
         post: Hands on a batch; returns for each item None or why it failed, and does not raise.
         tasks: Runs the batches that are under way.
         max_bytes: What a batch takes at most.
-        flights: How many batches may be under way at once.
+        flights: How many batches may be under way at once; see ``narrow``.
         linger: Seconds to wait for more; 0 waits only for those who are ready.
         capacity: Items that may wait before ``room`` itself waits.
     """
@@ -66,7 +66,7 @@ class Batcher(Generic[ItemT]):
         self._post = post
         self._tasks = tasks
         self._max_bytes = max_bytes
-        self._flights = flights
+        self._most_flights = self._flights = flights
         self._linger = linger
         self._capacity = capacity
         self._ready: deque[_Waiting[ItemT]] = deque()
@@ -128,6 +128,19 @@ class Batcher(Generic[ItemT]):
 
         self.add(item, settle, size=size, group=group)
         return await future
+
+    def narrow(self) -> None:
+        """Halve the batches that may be under way at once: the other side asks to slow down."""
+        self._flights = max(1, self._flights // 2)
+
+    def widen(self) -> None:
+        """Allow one more batch to be under way, up to as many as at first."""
+        self._flights = min(self._most_flights, self._flights + 1)
+
+    @property
+    def flights(self) -> int:
+        """How many batches may be under way at once."""
+        return self._flights
 
     def _schedule(self) -> None:
         if len(self._ready) >= MAX_ENTRIES:

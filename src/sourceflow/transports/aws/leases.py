@@ -37,12 +37,14 @@ class Lease:
         message: The message.
         expires: The monotonic second at which others may see it.
         lost: Whether others may have it now: it must not be acknowledged.
+        done: Whether it is being acknowledged: it must not be handed back any more.
         handling: The task that handles it, to be cancelled when the lease is lost.
     """
 
     message: ReceivedMessage
     expires: float
     lost: bool = False
+    done: bool = False
     handling: asyncio.Task[object] | None = field(default=None, repr=False)
 
     def lose(self) -> None:
@@ -83,8 +85,8 @@ class Leases:
         self._held.pop(lease, None)
 
     def held(self) -> list[Lease]:
-        """Return all leases that have not ended."""
-        return list(self._held)
+        """Return the leases on messages that are not done."""
+        return [lease for lease in self._held if not lease.done]
 
     async def run(self) -> None:
         """Renew leases until cancelled."""

@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
+from sourceflow.resilience.circuit_breaker import CircuitOptions
+
 __all__ = ("AwsOptions", "ProvisioningMode")
 
 ProvisioningMode = Literal["ensure", "verify", "off"]
@@ -18,6 +20,9 @@ MAX_WAIT: Final = timedelta(seconds=20)
 
 MAX_VISIBILITY: Final = timedelta(hours=12)
 """The longest visibility timeout (SQS developer guide, "visibility timeout")."""
+
+MAX_LINGER: Final = timedelta(milliseconds=5)
+"""The longest a batch waits for more: beyond that, waiting costs more than a call."""
 
 MAX_RECEIVE_COUNT: Final = 1000
 """The highest ``maxReceiveCount`` of a redrive policy (SQS API reference, ``SetQueueAttributes``)."""
@@ -45,6 +50,12 @@ class AwsOptions:
         wait_time: How long a receive waits for a first message, up to 20 seconds.
         visibility_timeout: How long a message is hidden from others before its lease is renewed.
         max_attempts: How often the handling of a message may fail before it is given up.
+        strict_order: Start the next message of a FIFO group only when the delete of the one before
+            is confirmed, also where the stores remember over restarts what was handled.
+        linger: How long a batch waits for more messages, up to 5 ms; 0 waits only for those who
+            are ready to send.
+        send_timeout: How long a message is tried while AWS asks to slow down.
+        circuit_breaker: When sending to a queue or topic that cannot be reached is suspended.
         shutdown_grace: How long handlers may take to end when the App stops.
         provisioning: ``ensure`` adds missing queues, topics, subscriptions and policies;
             ``verify`` only looks; ``off`` only looks up addresses.
@@ -67,6 +78,10 @@ class AwsOptions:
     wait_time: timedelta = timedelta(seconds=20)
     visibility_timeout: timedelta = timedelta(seconds=30)
     max_attempts: int = 5
+    strict_order: bool = False
+    linger: timedelta = timedelta(0)
+    send_timeout: timedelta = timedelta(seconds=60)
+    circuit_breaker: CircuitOptions = CircuitOptions()  # noqa: RUF009 - frozen
     shutdown_grace: timedelta = timedelta(seconds=30)
     provisioning: ProvisioningMode = "ensure"
     resource_prefix: str = ""
@@ -85,6 +100,12 @@ class AwsOptions:
         check_duration(
             "visibility_timeout", self.visibility_timeout, timedelta(seconds=1), MAX_VISIBILITY
         )
+        check_duration("linger", self.linger, timedelta(0), MAX_LINGER)
+        check_duration("send_timeout", self.send_timeout, timedelta(0), None)
+        if not isinstance(self.circuit_breaker, CircuitOptions):
+            raise TypeError(
+                f"circuit_breaker is a CircuitOptions, not {type(self.circuit_breaker).__name__}"
+            )
         check_duration("shutdown_grace", self.shutdown_grace, timedelta(0), None)
         if self.provisioning not in get_args(ProvisioningMode):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""How many messages of one queue are held, and whether there is room for more."""
+"""How many messages of one queue are here, and whether there is room for more."""
 
 from __future__ import annotations
 
@@ -10,20 +10,40 @@ __all__ = ("Places",)
 
 
 class Places:
-    """The places for messages that are held: running, waiting for their turn, or being received.
+    """The places for messages of one queue.
 
-    Invariant: held and reserved places together are never more than ``capacity``.
+    A message is *held* while it runs, or waits for its turn; it is *parked* while it, or the one
+    before it in its group, waits for another try. What is parked leaves room for others: however
+    many messages fail, those that do not are received and handled.
+
+    Invariants:
+
+    - A receive never begins unless what it may bring fits: held and reserved places are never more
+      than ``capacity``, but for messages that return from being parked.
+    - Never more than ``parking`` are parked.
 
     Args:
         capacity: Messages held at most.
+        parking: Messages parked at most.
     """
 
-    __slots__ = ("_capacity", "_changed", "_empty", "_held", "_reserved", "running")
+    __slots__ = (
+        "_capacity",
+        "_changed",
+        "_empty",
+        "_parking",
+        "_reserved",
+        "held",
+        "parked",
+        "running",
+    )
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, *, parking: int = 0) -> None:
         self._capacity = capacity
-        self._held = 0
+        self._parking = parking
         self._reserved = 0
+        self.held = 0
+        self.parked = 0
         self.running = 0
         self._changed = asyncio.Event()
         self._empty = asyncio.Event()
@@ -32,7 +52,7 @@ class Places:
     @property
     def free(self) -> int:
         """How many places nobody has or has reserved."""
-        return self._capacity - self._held - self._reserved
+        return self._capacity - self.held - self._reserved
 
     @property
     def has_room(self) -> bool:
@@ -53,17 +73,28 @@ class Places:
     def fill(self, reserved: int, taken: int) -> None:
         """End a receive: of the places it reserved so many are taken, the others are free."""
         self._reserved -= reserved
-        self._held += taken
-        if self._held:
-            self._empty.clear()
-        self._changed.set()
+        self.held += taken
+        self._change()
 
     def leave(self, count: int = 1) -> None:
         """Free places that were taken."""
-        self._held -= count
-        if not self._held:
-            self._empty.set()
-        self._changed.set()
+        self.held -= count
+        self._change()
+
+    def park(self, count: int) -> bool:
+        """Free the places of messages that wait for another try; return whether they may stay."""
+        if self.parked + count > self._parking:
+            return False
+        self.held -= count
+        self.parked += count
+        self._change()
+        return True
+
+    def unpark(self, count: int) -> None:
+        """Take places again, also where there are none."""
+        self.parked -= count
+        self.held += count
+        self._change()
 
     def begin(self) -> None:
         """Note that one more is handled."""
@@ -74,6 +105,13 @@ class Places:
         self.running -= 1
         self._changed.set()
 
+    def _change(self) -> None:
+        if self.held or self.parked:
+            self._empty.clear()
+        else:
+            self._empty.set()
+        self._changed.set()
+
     async def empty(self) -> None:
-        """Wait until no message is held."""
+        """Wait until no message is here."""
         await self._empty.wait()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from sourceflow.transports.aws.client import ReceivedMessage, SqsClient
-    from sourceflow.transports.aws.listener import ListenerOptions
+    from sourceflow.transports.aws.listener_options import ListenerOptions
     from sourceflow.transports.aws.places import Places
 
 __all__ = ("MISCONFIGURED", "Pollers")
@@ -33,6 +33,10 @@ class Pollers:
 
     A poll that brings a full batch is followed by one more beside it, up to one for each ten
     messages that may be handled at a time; a poll that brings nothing ends, but for the last.
+
+    Attributes:
+        count: Polls there are.
+        error: Why the last receive failed; None where it did not.
 
     Args:
         options: How the queue is listened to.
@@ -59,7 +63,8 @@ class Pollers:
         self._stopped = False
         self._open = asyncio.Event()
         self._open.set()
-        self._count = 0
+        self.count = 0
+        self.error: AwsError | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._ended = asyncio.Event()
 
@@ -89,7 +94,7 @@ class Pollers:
 
     def _add(self) -> None:
         assert self._tasks is not None
-        self._count += 1
+        self.count += 1
         self._tasks.create_task(self._poll(), name=f"sourceflow poll {self._options.name}")
 
     async def _poll(self) -> None:
@@ -109,7 +114,7 @@ class Pollers:
                 # got lost hides no group (SQS API reference, ReceiveMessage).
                 attempt_id = attempt_id or (new_message_id() if self._options.is_fifo else None)
                 messages = await self._receive(reserved, attempt_id)
-                failures, attempt_id = 0, None
+                failures, attempt_id, self.error = 0, None, None
             except AwsError as error:
                 await self._unreachable(error, failures)
                 failures += 1
@@ -117,11 +122,11 @@ class Pollers:
             finally:
                 self._places.fill(reserved, len(messages))
             self._take(messages)
-            if len(messages) == MAX_ENTRIES and self._count < self._most:
+            if len(messages) == MAX_ENTRIES and self.count < self._most:
                 self._add()
-            elif not messages and self._count > 1:
+            elif not messages and self.count > 1:
                 break
-        self._count -= 1
+        self.count -= 1
 
     @property
     def _most(self) -> int:
@@ -139,6 +144,7 @@ class Pollers:
     async def _unreachable(self, error: AwsError, failures: int) -> None:
         backoff = MISCONFIGURED if isinstance(error, AwsConfigurationError) else _UNREACHABLE
         delay = backoff.delay(failures)
+        self.error = error
         log.warning(
             "%s cannot be received from, next try in %.1f s: %s",
             self._options.name,

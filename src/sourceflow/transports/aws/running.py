@@ -24,9 +24,11 @@ from sourceflow.transports.aws.client import (
 )
 from sourceflow.transports.aws.dead_letters import DeadLetterSender
 from sourceflow.transports.aws.leases import Leases
-from sourceflow.transports.aws.listener import Listener, ListenerOptions
+from sourceflow.transports.aws.listener import Listener
+from sourceflow.transports.aws.listener_options import ListenerOptions
 from sourceflow.transports.aws.provisioning import Provisioner, plan_resources
 from sourceflow.transports.aws.sender import Sender, Target
+from sourceflow.transports.aws.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from sourceflow.messages import Kind
     from sourceflow.transports.aws.bus import BusConfiguration
     from sourceflow.transports.aws.client import CredentialsProvider
+    from sourceflow.transports.aws.listener_status import ListenerStatus
     from sourceflow.transports.aws.options import AwsOptions
     from sourceflow.transports.aws.provisioning import Provisioned
 
@@ -105,6 +108,9 @@ class RunningTransport:
             tasks=self._tasks,
             clock=context.clock,
             backoff=Backoff(),
+            linger=options.linger,
+            deadline=options.send_timeout,
+            circuit=options.circuit_breaker,
         )
 
     async def _provision(self, credentials: CredentialsProvider | None) -> Provisioned:
@@ -144,7 +150,7 @@ class RunningTransport:
 
     def listen(self, receive: Callable[[Delivery], Awaitable[Outcome]]) -> None:
         """Begin to receive; all queues share the places of ``max_concurrent_calls``."""
-        shared = asyncio.Semaphore(self._options.max_concurrent_calls)
+        shared = Slots(self._options.max_concurrent_calls)
         if self._options.enable_command_listener:
             for queue in self._bus.command_queues:
                 self._listen(queue.name, "command", queue, shared, receive)
@@ -160,14 +166,11 @@ class RunningTransport:
         name: str,
         kind: Kind,
         override: ListenedQueue | None,
-        shared: asyncio.Semaphore,
+        shared: Slots,
         receive: Callable[[Delivery], Awaitable[Outcome]],
     ) -> None:
         found = self._provisioned.queues[name]
         limits = _Limits.of(self._options, override)
-        slots = [shared]
-        if limits.own_concurrency is not None:
-            slots.insert(0, asyncio.Semaphore(limits.own_concurrency))
         clock = self._context.clock
         concurrency = limits.own_concurrency or self._options.max_concurrent_calls
         options = ListenerOptions(
@@ -175,6 +178,7 @@ class RunningTransport:
             url=found.url,
             kind=kind,
             is_fifo=name.endswith(".fifo"),
+            overlaps=self._context.durable and not self._options.strict_order,
             wait_time=self._options.wait_time,
             visibility=limits.visibility,
             max_attempts=limits.max_attempts,
@@ -187,7 +191,7 @@ class RunningTransport:
             options,
             sqs=self._polls,
             receive=receive,
-            slots=slots,
+            slots=shared.of_queue(limits.own_concurrency),
             leases=Leases(
                 sqs=self._sqs,
                 queue_url=found.url,
@@ -250,8 +254,14 @@ class RunningTransport:
             int(found["ApproximateNumberOfMessagesDelayed"]),
         )
 
+    @property
+    def statuses(self) -> tuple[ListenerStatus, ...]:
+        """How it goes with each queue that is listened to."""
+        return tuple(listener.status for listener in self._listeners)
+
     async def aclose(self) -> None:
-        """Wait for batches under way, then disconnect."""
+        """Wait for batches under way, then disconnect; what is throttled now fails."""
+        self.sender.hurry()
         await self._stack.aclose()
 
 

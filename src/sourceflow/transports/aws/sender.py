@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -12,23 +12,25 @@ from typing import TYPE_CHECKING, Any, Final
 from sourceflow.errors import (
     AwsConfigurationError,
     AwsCredentialsError,
+    AwsThrottledError,
     AwsTransientError,
     CircuitOpenError,
     MessageTooLargeError,
 )
-from sourceflow.resilience.circuit_breaker import CircuitBreaker
+from sourceflow.resilience.backoff import Backoff
+from sourceflow.resilience.circuit_breaker import CircuitBreaker, CircuitOptions
 from sourceflow.transports.aws.batcher import Batcher
 from sourceflow.transports.aws.client import PublishEntry, SendEntry
-from sourceflow.transports.aws.entries import see_entries_through
+from sourceflow.transports.aws.entries import EntryPolicy, see_entries_through
+from sourceflow.transports.aws.waits import sleep_unless
 from sourceflow.transports.aws.wire import group_of, message_size, wire_attributes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sourceflow.bus.changes import Destination
     from sourceflow.bus.ports import Outgoing
     from sourceflow.clock import Clock
-    from sourceflow.resilience.backoff import Backoff
     from sourceflow.resilience.circuit_breaker import CircuitChange
     from sourceflow.resilience.task_scope import TaskScope
     from sourceflow.transports.aws.client import BatchResult, SnsClient, SqsClient
@@ -40,7 +42,10 @@ log = logging.getLogger(__name__)
 ENTRY_TRIES: Final = 3
 """How often an entry is sent that AWS refuses for a passing reason, while it takes the others."""
 
+DEADLINE: Final = timedelta(seconds=60)
+"""How long a message is tried while AWS asks to slow down, where nothing else is said."""
 
+_THROTTLES: Final = Backoff(base=timedelta(milliseconds=500), cap=timedelta(seconds=10))
 _UNUSABLE: Final = (AwsTransientError, AwsCredentialsError, AwsConfigurationError)
 
 
@@ -69,6 +74,7 @@ class _Item:
     attributes: Mapping[str, str]
     group: str | None
     deduplication_id: str | None
+    deadline: float
 
 
 class _Flight:
@@ -101,6 +107,9 @@ class Sender:
     While a circuit is open, ``send`` answers ``CircuitOpenError`` at once: at the edge it is the
     caller's, inside a unit of work the outbox keeps the message.
 
+    Throttling slows a destination down instead: half as many batches are under way at once each
+    time, one more after each that went well. Only messages whose deadline is over fail by it.
+
     Args:
         sqs: Sends to queues.
         sns: Publishes to topics.
@@ -108,6 +117,9 @@ class Sender:
         tasks: Runs the batches under way.
         clock: Waits between tries of one entry.
         backoff: How long.
+        linger: How long a batch waits for more messages.
+        deadline: How long a message is tried while AWS asks to slow down.
+        circuit: When sending to a destination is suspended.
     """
 
     def __init__(
@@ -119,22 +131,46 @@ class Sender:
         tasks: TaskScope,
         clock: Clock,
         backoff: Backoff,
+        linger: timedelta = timedelta(0),
+        deadline: timedelta = DEADLINE,
+        circuit: CircuitOptions | None = None,
     ) -> None:
         self._sqs = sqs
         self._sns = sns
-        self._targets = targets
         self._clock = clock
         self._backoff = backoff
-        self._circuits = {
-            target.address: CircuitBreaker(
-                target.name, monotonic=clock.monotonic, on_change=_log_change
-            )
-            for target in targets.values()
-        }
-        self._batchers = {
-            destination: Batcher(self._post_to(target), tasks, max_bytes=target.max_bytes)
+        self._deadline = deadline.total_seconds()
+        self._closing = asyncio.Event()
+        self._routes = {
+            destination: self._route(target, tasks, linger, circuit or CircuitOptions())
             for destination, target in targets.items()
         }
+
+    def _route(
+        self, target: Target, tasks: TaskScope, linger: timedelta, circuit: CircuitOptions
+    ) -> _Route:
+        async def post(items: Sequence[_Item]) -> Sequence[Exception | None]:
+            return await self._post(route, items)
+
+        route = _Route(
+            target,
+            CircuitBreaker(
+                target.name,
+                monotonic=self._clock.monotonic,
+                options=replace(circuit, on_change=partial(_tell_change, circuit.on_change)),
+            ),
+            Batcher(post, tasks, max_bytes=target.max_bytes, linger=linger.total_seconds()),
+        )
+        return route
+
+    @property
+    def circuits(self) -> dict[Destination, CircuitBreaker]:
+        """The circuit breaker of each destination."""
+        return {destination: route.circuit for destination, route in self._routes.items()}
+
+    def hurry(self) -> None:
+        """Try nothing again for being throttled: there is no more time."""
+        self._closing.set()
 
     def admit(self, outgoing: Outgoing) -> None:
         """Check that a message can fit.
@@ -142,7 +178,7 @@ class Sender:
         Raises:
             MessageTooLargeError: It never can.
         """
-        target = self._targets[outgoing.destination]
+        target = self._routes[outgoing.destination].target
         size = message_size(outgoing.body, wire_attributes(outgoing))
         if size > target.max_bytes:
             raise MessageTooLargeError(size=size, limit=target.max_bytes, destination=target.name)
@@ -150,14 +186,14 @@ class Sender:
     async def send(self, outgoing: Sequence[Outgoing]) -> list[Exception | None]:
         """Send messages; return for each None when it is confirmed, or why it was not sent."""
         flight = _Flight(len(outgoing))
+        deadline = self._clock.monotonic() + self._deadline
         for place, each in enumerate(outgoing):
-            target = self._targets[each.destination]
-            batcher = self._batchers[each.destination]
-            if batcher.is_full:
-                await batcher.room()
+            route = self._routes[each.destination]
+            if route.batcher.is_full:
+                await route.batcher.room()
             attributes = wire_attributes(each)
-            item = _item(each, target, attributes)
-            batcher.add(
+            item = _item(each, route.target, attributes, deadline)
+            route.batcher.add(
                 item,
                 partial(flight.settle, place),
                 size=message_size(each.body, attributes),
@@ -165,43 +201,49 @@ class Sender:
             )
         return await flight.landed()
 
-    def _post_to(
-        self, target: Target
-    ) -> Callable[[Sequence[_Item]], Awaitable[Sequence[Exception | None]]]:
-        async def post(items: Sequence[_Item]) -> Sequence[Exception | None]:
-            return await self._post(target, items)
-
-        return post
-
-    async def _post(self, target: Target, items: Sequence[_Item]) -> Sequence[Exception | None]:
+    async def _post(self, route: _Route, items: Sequence[_Item]) -> Sequence[Exception | None]:
         """Send a batch; entries refused for a passing reason are sent again alone.
 
         An entry keeps its deduplication id over all tries, so a FIFO destination takes it once
         also when an answer got lost.
         """
-        circuit = self._circuits[target.address]
-        ticket = circuit.enter()
+        ticket = route.circuit.enter()
         if isinstance(ticket, timedelta):
-            return [CircuitOpenError(target.name, ticket)] * len(items)
+            return [CircuitOpenError(route.target.name, ticket)] * len(items)
         results: Sequence[Exception | None] = ()
         try:
-            results = await self._see_through(target, items)
+            results = await self._see_through(route, items)
         finally:
-            _tell(circuit, ticket, results)
+            _tell(route.circuit, ticket, results)
         return results
 
     async def _see_through(
-        self, target: Target, items: Sequence[_Item]
+        self, route: _Route, items: Sequence[_Item]
     ) -> Sequence[Exception | None]:
-        return await see_entries_through(
-            lambda places: self._call(target, {str(at): items[at] for at in places}),
-            len(items),
-            operation=_operation(target),
+        def patience(at: int) -> timedelta:
+            if self._closing.is_set():
+                return timedelta(0)
+            return timedelta(seconds=items[at].deadline - self._clock.monotonic())
+
+        async def call(places: Sequence[int]) -> BatchResult:
+            try:
+                result = await self._call(route.target, {str(at): items[at] for at in places})
+            except AwsThrottledError:
+                route.batcher.narrow()
+                raise
+            route.batcher.widen()
+            return result
+
+        policy = EntryPolicy(
+            operation=_operation(route.target),
             tries=ENTRY_TRIES,
             retry_calls=False,
             backoff=self._backoff,
-            clock=self._clock,
+            throttles=_THROTTLES,
+            patience=patience,
+            wait=lambda delay: sleep_unless(self._closing, delay, self._clock),
         )
+        return await see_entries_through(call, len(items), policy)
 
     async def _call(self, target: Target, items: Mapping[str, _Item]) -> BatchResult:
         entry: Any = PublishEntry if target.is_topic else SendEntry
@@ -220,15 +262,26 @@ class Sender:
         return await self._sqs.send_message_batch(target.address, entries)
 
 
-def _item(outgoing: Outgoing, target: Target, attributes: Mapping[str, str]) -> _Item:
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """A destination with what sends to it."""
+
+    target: Target
+    circuit: CircuitBreaker
+    batcher: Batcher[_Item]
+
+
+def _item(
+    outgoing: Outgoing, target: Target, attributes: Mapping[str, str], deadline: float
+) -> _Item:
     """Return what goes on the wire; only FIFO destinations get group and deduplication ids.
 
     The deduplication id is never left to the content: two equal commands are two commands.
     """
     if not target.is_fifo:
-        return _Item(outgoing.body.decode(), attributes, None, None)
+        return _Item(outgoing.body.decode(), attributes, None, None, deadline)
     envelope = outgoing.envelope
-    return _Item(outgoing.body.decode(), attributes, group_of(envelope), envelope.id)
+    return _Item(outgoing.body.decode(), attributes, group_of(envelope), envelope.id, deadline)
 
 
 def _operation(target: Target) -> str:
@@ -251,10 +304,12 @@ def _tell(circuit: CircuitBreaker, ticket: int, results: Sequence[Exception | No
         circuit.leave(ticket)
 
 
-def _log_change(change: CircuitChange) -> None:
+def _tell_change(on_change: Callable[[CircuitChange], None] | None, change: CircuitChange) -> None:
     log.warning(
         "sends to %s: the circuit is %s%s",
         change.name,
         change.state.value,
         "" if change.error is None else f", it was {change.previous.value}: {change.error}",
     )
+    if on_change is not None:
+        on_change(change)

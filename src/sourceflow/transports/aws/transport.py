@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import timedelta
 
+    from sourceflow.bus.changes import Destination
     from sourceflow.bus.outcome import Outcome
     from sourceflow.bus.ports import Delivery, Depth, Outgoing, TransportContext
+    from sourceflow.resilience.circuit_breaker import CircuitBreaker
     from sourceflow.transports.aws.bus import Bus, BusConfiguration
     from sourceflow.transports.aws.client import CredentialsProvider
+    from sourceflow.transports.aws.listener_status import ListenerStatus
     from sourceflow.transports.aws.options import AwsOptions
 
 __all__ = ("AwsTransport",)
@@ -113,6 +116,24 @@ class AwsTransport:
     async def depths(self) -> Sequence[Depth]:
         """Return how much waits in each queue that is listened to."""
         return await self._open.depths()
+
+    @property
+    def circuits(self) -> Mapping[Destination, CircuitBreaker]:
+        """The circuit breaker of each queue and topic that is sent to, to look at, trip or reset.
+
+        Raises:
+            NotRunningError: The App is not running.
+        """
+        return self._open.sender.circuits
+
+    @property
+    def listeners(self) -> tuple[ListenerStatus, ...]:
+        """How it goes with each queue that is listened to.
+
+        Raises:
+            NotRunningError: The App is not running.
+        """
+        return self._open.statuses
 
     def describe(self) -> Mapping[str, object]:
         """Return what it is made of."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from contextvars import ContextVar
 from datetime import timedelta
 
 import pytest
@@ -20,12 +21,15 @@ from sourceflow.bus.outcome import (
 from sourceflow.errors import AwsTransientError, DependencyError
 from sourceflow.stores.memory import MemoryStores
 from sourceflow.testing.clock import settle
-from sourceflow.transports.aws import acknowledger
+from sourceflow.transports.aws import ListenerState, ListenerStatus, acknowledger, listener
 from sourceflow.transports.aws.acknowledger import Acknowledger
 from sourceflow.transports.aws.client import SendEntry
 from sourceflow.transports.aws.dead_letters import DeadLetterSender
 from sourceflow.transports.aws.leases import Leases
-from sourceflow.transports.aws.listener import ASKED_ATTEMPTS, Listener, ListenerOptions
+from sourceflow.transports.aws.listener import Listener
+from sourceflow.transports.aws.listener_options import ListenerOptions
+from sourceflow.transports.aws.processor import ASKED_ATTEMPTS
+from sourceflow.transports.aws.slots import Slots
 
 VISIBILITY = timedelta(seconds=30)
 SOON = timedelta(seconds=5)
@@ -42,10 +46,19 @@ class Handler:
         self.most = 0
         self.gates = {}
         self.outcomes = {}
+        self.shielded = set()
+
+    def note(self, body):
+        """Is called in each handling; tests put their own here."""
 
     def hold(self, body):
         """Do not end the handling of this body before ``let_go``."""
         self.gates[body] = asyncio.Event()
+
+    def shield(self, body):
+        """As ``hold``, and let no cancellation end it."""
+        self.hold(body)
+        self.shielded.add(body)
 
     def let_go(self, body):
         self.gates.pop(body).set()
@@ -55,6 +68,7 @@ class Handler:
 
     async def __call__(self, delivery):
         body = delivery.body.decode()
+        self.note(body)
         self.deliveries.append(delivery)
         self.began.append(body)
         self.running += 1
@@ -62,12 +76,20 @@ class Handler:
         try:
             gate = self.gates.get(body)
             if gate is not None:
-                await gate.wait()
+                await self._pass(gate, shielded=body in self.shielded)
         finally:
             self.running -= 1
         self.ended.append(body)
         left = self.outcomes.get(body)
         return left.pop(0) if left else Done()
+
+    async def _pass(self, gate, *, shielded):
+        while not gate.is_set():
+            try:
+                await gate.wait()
+            except asyncio.CancelledError:
+                if not shielded:
+                    raise
 
 
 @pytest.fixture
@@ -137,6 +159,7 @@ async def make_bench(sqs, make_queue, clock, tasks, handler):
         max_attempts=3,
         dead=True,
         limit=None,
+        overlaps=False,
     ):
         url = await make_queue(name)
         fifo = name.endswith(".fifo")
@@ -152,12 +175,13 @@ async def make_bench(sqs, make_queue, clock, tasks, handler):
                 visibility=VISIBILITY,
                 max_attempts=max_attempts,
                 timeout=limit,
+                overlaps=overlaps,
                 concurrency=concurrency,
                 capacity=capacity or concurrency + max(10, concurrency),
             ),
             sqs=sqs,
             receive=handler,
-            slots=slots or [asyncio.Semaphore(10)],
+            slots=(slots or Slots(10)).of_queue(),
             leases=leases,
             acknowledger=Acknowledger(sqs=sqs, queue=name, url=url, tasks=tasks, clock=clock),
             dead_letters=DeadLetterSender(
@@ -259,6 +283,22 @@ async def test_the_next_of_a_group_starts_after_the_delete_of_the_one_before(
     assert handler.began == ["a1", "a2"]
 
 
+async def test_where_the_stores_remember_the_next_of_a_group_does_not_wait_for_the_delete(
+    make_bench, handler, wire
+):
+    bench = await make_bench(overlaps=True)
+    handler.hold("a1")
+    await bench.send("a1", "a2", group=by_letter)
+    wire.next("DeleteMessageBatch", AwsTransientError("away", code="Gone"))
+    handler.let_go("a1")
+    await bench.rest()
+
+    assert handler.began == ["a1", "a2"]
+    assert handler.most == 1
+    await bench.pass_time(timedelta(seconds=3))
+    assert await bench.count() == (0, 0)
+
+
 async def test_one_group_does_not_hold_up_another(make_bench, handler):
     bench = await make_bench()
     handler.hold("a1")
@@ -277,7 +317,7 @@ async def test_messages_of_a_standard_queue_are_handled_side_by_side(make_bench,
 
 
 async def test_no_more_are_handled_at_a_time_than_may_over_all_queues(make_bench, handler):
-    slots = [asyncio.Semaphore(3)]
+    slots = Slots(3)
     first = await make_bench("orders", slots=slots)
     second = await make_bench("payments", slots=slots)
     bodies = [str(at) for at in range(8)]
@@ -294,7 +334,7 @@ async def test_no_more_are_handled_at_a_time_than_may_over_all_queues(make_bench
 
 
 async def test_no_more_messages_are_held_than_may(make_bench, handler):
-    bench = await make_bench("orders", slots=[asyncio.Semaphore(1)], capacity=4)
+    bench = await make_bench("orders", slots=Slots(1), capacity=4)
     bodies = [str(at) for at in range(9)]
     for body in bodies:
         handler.hold(body)
@@ -312,6 +352,41 @@ async def test_a_failure_is_tried_again_in_place_and_in_order(make_bench, handle
     await bench.pass_time(SOON)
     assert handler.began == ["a1", "b1", "a1", "a2"]
     assert await bench.count() == (0, 0)
+
+
+async def test_groups_that_fail_leave_room_for_all_others(make_bench, handler):
+    bench = await make_bench(concurrency=1, slots=Slots(1), max_attempts=1000)
+    for group in "abcdef":  # each fills the places of a receive
+        handler.then(f"{group}0", *[failed()] * 1000)
+        await bench.send(*[f"{group}{at}" for at in range(10)], group=by_letter)
+    await bench.send("x1", "y1", "x2", group=by_letter)
+    await bench.pass_time(timedelta(seconds=5))
+
+    assert handler.ended.count("x1") == 1
+    assert [body for body in handler.ended if body[0] in "xy"] == ["x1", "y1", "x2"]
+    assert set(handler.ended) == {f"{group}0" for group in "abcdef"} | {"x1", "y1", "x2"}
+    status = bench.listener.status
+    assert status.held == 0
+    assert status.waiting > 20  # more than may be held
+
+
+async def test_what_fails_beyond_the_parking_places_is_handed_back_for_its_wait(
+    make_bench, handler, monkeypatch
+):
+    monkeypatch.setattr(listener, "PARKED_PER_PLACE", 1)
+    bench = await make_bench("orders", capacity=10, max_attempts=1000)
+    bodies = [str(at) for at in range(14)]
+    for body in bodies:
+        handler.then(body, failed(delay=timedelta(seconds=30), asked=True))
+    await bench.send(*bodies)
+    await bench.pass_time(timedelta(seconds=5))
+
+    assert bench.listener.status.waiting == 10
+    assert len(bench.leases) == 10
+    assert await bench.count() == (0, 14)  # nobody sees the others before their time
+    await bench.pass_time(timedelta(seconds=40))
+    assert sorted(handler.ended) == sorted(bodies * 2)
+    assert max(each.attempt for each in handler.deliveries) == 2
 
 
 async def test_a_handler_says_how_long_to_wait(make_bench, handler):
@@ -450,6 +525,42 @@ async def test_a_lost_lease_cancels_its_handler_alone_and_is_not_acknowledged(
     assert await bench.count() == (0, 0)
 
 
+async def test_when_the_first_of_a_group_is_lost_those_behind_it_do_not_take_effect_before_it(
+    make_bench, handler, wire
+):
+    bench = await make_bench()
+    handler.hold("a1")
+    await bench.send("a1", "a2", "a3", group=by_letter)
+    lost = {"Id": "0", "Code": "ReceiptHandleIsInvalid", "SenderFault": True, "Message": ""}
+    wire.next(
+        "ChangeMessageVisibilityBatch",
+        (200, {"Failed": [lost], "Successful": [{"Id": "1"}, {"Id": "2"}]}),
+    )
+    await bench.pass_time(timedelta(seconds=16))
+    assert handler.ended == []
+    handler.let_go("a1")
+    await bench.pass_time(VISIBILITY)
+
+    assert handler.ended == ["a1", "a2", "a3"]
+    assert await bench.count() == (0, 0)
+
+
+async def test_a_handler_that_does_not_notice_that_its_lease_is_lost_is_not_acknowledged(
+    make_bench, handler, wire
+):
+    bench = await make_bench("orders")
+    handler.shield("1")
+    await bench.send("1")
+    lost = {"Id": "0", "Code": "ReceiptHandleIsInvalid", "SenderFault": True, "Message": ""}
+    wire.next("ChangeMessageVisibilityBatch", (200, {"Failed": [lost], "Successful": []}))
+    await bench.pass_time(timedelta(seconds=16))
+    handler.let_go("1")
+    await bench.rest()
+
+    assert handler.ended == ["1"]
+    assert wire.count("DeleteMessageBatch") == 0
+
+
 async def test_ten_minutes_without_a_dependency_leave_no_dead_letter(make_bench, handler, caplog):
     bench = await make_bench(max_attempts=2)
     away = Paused(error=DependencyError("the store does not answer"))
@@ -503,7 +614,7 @@ async def test_a_message_that_arrives_during_an_outage_is_handed_back(make_bench
 async def test_a_poll_that_waited_for_room_does_not_start_during_an_outage(
     make_bench, handler, wire
 ):
-    bench = await make_bench("orders", concurrency=1, slots=[asyncio.Semaphore(1)])
+    bench = await make_bench("orders", concurrency=1, slots=Slots(1))
     bodies = [str(at) for at in range(20)]
     for body in bodies:
         handler.hold(body)
@@ -537,7 +648,7 @@ async def test_an_idle_queue_has_one_long_poll(make_bench, wire, clock):
 
 
 async def test_a_busy_queue_has_a_poll_for_each_ten_that_may_run(make_bench, handler, wire):
-    bench = await make_bench("orders", concurrency=30, slots=[asyncio.Semaphore(30)])
+    bench = await make_bench("orders", concurrency=30, slots=Slots(30))
     bodies = [str(at) for at in range(100)]
     for body in bodies:
         handler.hold(body)
@@ -624,6 +735,102 @@ async def test_stopping_lets_what_runs_end_and_hands_the_rest_back(make_bench, h
     assert finished.done()
     assert handler.ended == ["a1"]
     assert await bench.count() == (2, 0)  # a2 and b1 are there for others, at once
+
+
+async def test_stopping_hands_back_at_once_what_waits_for_a_place(make_bench, handler):
+    bench = await make_bench("orders", slots=Slots(1))
+    for body in ("1", "2", "3"):
+        handler.hold(body)
+    await bench.send("1", "2", "3")
+    bench.listener.stop()
+    await bench.rest()
+
+    assert len(handler.began) == 1
+    assert await bench.count() == (2, 1)
+
+
+async def test_what_is_being_deleted_is_not_handed_back(make_bench, handler, wire):
+    bench = await make_bench("orders")
+    wire.next("DeleteMessageBatch", *[AwsTransientError("away", code="Gone")] * 2)
+    await bench.send("1")
+    bench.listener.stop()
+    await bench.listener.hand_back()
+
+    assert await bench.count() == (0, 1)
+    assert bench.listener.status.held == 1
+    await bench.pass_time(timedelta(seconds=3))
+    assert await bench.count() == (0, 0)
+
+
+async def test_a_message_has_a_context_of_its_own(make_bench, handler):
+    bench = await make_bench()
+    seen = []
+    user = ContextVar("user", default="nobody")
+
+    def note(body):
+        seen.append((body, user.get()))
+        user.set(body)
+
+    handler.note = note
+    await bench.send("a1", "a2", "b1", group=by_letter)
+
+    assert seen == [("a1", "nobody"), ("b1", "nobody"), ("a2", "nobody")]
+
+
+class TestStatus:
+    """Whoever looks sees how it goes."""
+
+    async def test_a_queue_that_is_received_from(self, make_bench, handler):
+        bench = await make_bench()
+        handler.hold("a1")
+        await bench.send("a1", "a2", group=by_letter)
+
+        assert bench.listener.status == ListenerStatus(
+            queue="orders.fifo",
+            state=ListenerState.RECEIVING,
+            error=None,
+            running=1,
+            held=2,
+            waiting=0,
+            polls=1,
+        )
+
+    async def test_a_dependency_that_is_away(self, make_bench, handler):
+        away = DependencyError("the store does not answer")
+        handler.then("a1", *[Paused(error=away)] * 5)
+        bench = await make_bench()
+        await bench.send("a1", group=by_letter)
+
+        assert bench.listener.status.state is ListenerState.PAUSED
+        assert bench.listener.status.error is away
+        await bench.pass_time(timedelta(minutes=2))
+        assert bench.listener.status.state is ListenerState.RECEIVING
+
+    @pytest.mark.parametrize(
+        ("code", "state"),
+        [
+            ("QueueDoesNotExist", ListenerState.MISCONFIGURED),
+            ("AccessDeniedException", ListenerState.MISCONFIGURED),
+            ("OverLimit", ListenerState.UNREACHABLE),
+            ("ServiceUnavailable", ListenerState.UNREACHABLE),
+        ],
+    )
+    async def test_a_queue_that_cannot_be_received_from(self, make_bench, wire, code, state):
+        answer = (400, {"__type": f"com.amazonaws.sqs#{code}", "message": "no"})
+        wire.next("ReceiveMessage", *[answer] * 3)
+        bench = await make_bench()
+        await bench.pass_time(timedelta(seconds=5))
+        assert bench.listener.status.state is state
+        assert bench.listener.status.error.code == code
+
+        await bench.pass_time(timedelta(minutes=3))
+        assert bench.listener.status.state is ListenerState.RECEIVING
+        assert bench.listener.status.error is None
+
+    async def test_a_listener_that_stopped(self, make_bench):
+        bench = await make_bench()
+        bench.listener.stop()
+        assert bench.listener.status.state is ListenerState.STOPPED
 
 
 async def test_stopping_does_not_wait_for_a_later_try(make_bench, handler):

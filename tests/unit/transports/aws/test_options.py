@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from sourceflow.resilience import CircuitOptions
 from sourceflow.transports.aws import AwsOptions
 
 #: What the design promises without a word from the user.
@@ -20,6 +21,10 @@ DEFAULTS = {
     "wait_time": timedelta(seconds=20),
     "visibility_timeout": timedelta(seconds=30),
     "max_attempts": 5,
+    "strict_order": False,
+    "linger": timedelta(0),
+    "send_timeout": timedelta(seconds=60),
+    "circuit_breaker": CircuitOptions(),
     "shutdown_grace": timedelta(seconds=30),
     "provisioning": "ensure",
     "resource_prefix": "",
@@ -57,6 +62,8 @@ def test_what_is_not_built_yet_is_refused(option):
         ({"max_concurrent_calls": 0}, "max_concurrent_calls is at least 1, not 0"),
         ({"max_attempts": 0}, "max_attempts is at least 1, not 0"),
         ({"max_attempts": 334}, "max_attempts is at most 333, not 334"),
+        ({"linger": timedelta(milliseconds=6)}, "linger is from 0:00:00 to 0:00:00.005000"),
+        ({"send_timeout": timedelta(seconds=-1)}, "send_timeout is at least 0:00:00"),
         ({"wait_time": timedelta(seconds=21)}, "wait_time is from 0:00:00 to 0:00:20"),
         ({"wait_time": timedelta(seconds=-1)}, "wait_time"),
         ({"visibility_timeout": timedelta(0)}, "visibility_timeout is from 0:00:01 to 12:00:00"),

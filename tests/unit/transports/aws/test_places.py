@@ -81,3 +81,49 @@ def test_never_more_are_held_than_may(capacity, receives):
 @pytest.mark.parametrize("capacity", [1, 9])
 async def test_a_small_capacity_receives_what_fits(capacity):
     assert await Places(capacity).reserve() == capacity
+
+
+async def test_what_is_parked_leaves_room_for_others():
+    places = Places(20, parking=20)
+    places.fill(await places.reserve(), 10)
+    places.fill(await places.reserve(), 10)
+    places.begin()
+    assert not places.has_room
+
+    assert places.park(10)
+    assert (places.held, places.parked, places.free) == (10, 10, 10)
+    assert places.has_room
+
+
+async def test_no_more_are_parked_than_may():
+    places = Places(20, parking=5)
+    places.fill(await places.reserve(), 10)
+
+    assert places.park(5)
+    assert not places.park(1)
+    assert (places.held, places.parked) == (5, 5)
+
+
+async def test_what_returns_from_being_parked_is_held_again_and_stops_receives():
+    places = Places(10, parking=10)
+    places.fill(await places.reserve(), 10)
+    places.park(10)
+    places.fill(await places.reserve(), 10)
+    places.unpark(10)
+
+    assert (places.held, places.free) == (20, -10)
+    assert not places.has_room
+    places.leave(20)
+    assert places.has_room
+
+
+async def test_it_is_not_empty_while_something_is_parked():
+    places = Places(10, parking=10)
+    places.fill(await places.reserve(), 1)
+    places.park(1)
+    empty = asyncio.create_task(places.empty())
+    await settle()
+    assert not empty.done()
+    places.unpark(1)
+    places.leave()
+    await empty

@@ -36,7 +36,7 @@ async def url(make_queue):
 
 @pytest.fixture
 def make_sender(sqs, sns, tasks, clock):
-    def make(url, *, name="payments.fifo", max_bytes=1_048_576, is_topic=False):
+    def make(url, *, name="payments.fifo", max_bytes=1_048_576, is_topic=False, **more):
         target = Target(
             name=name,
             address=url,
@@ -51,6 +51,7 @@ def make_sender(sqs, sns, tasks, clock):
             tasks=tasks,
             clock=clock,
             backoff=Backoff(random=lambda: 1.0),
+            **more,
         )
 
     return make
@@ -179,7 +180,7 @@ class TestCircuit:
     async def test_throttling_does_not_count(self, sender, pay, wire, outgoing_of, clock):
         slow = (403, {"__type": "com.amazonaws.sqs#RequestThrottled", "message": "slow"})
         for _ in range(6):
-            wire.next("SendMessageBatch", *[slow] * 20)
+            wire.next("SendMessageBatch", *[slow] * 60)
             sending = asyncio.create_task(sender.send([outgoing_of(Pay(id="1"), "payments")]))
             while not sending.done():
                 await clock.advance(timedelta(seconds=30))
@@ -271,21 +272,97 @@ async def test_a_throttled_call_is_made_again(make_sender, url, outgoing_of, wir
     assert await sending == [None]
 
 
-async def test_a_call_that_is_always_throttled_fails_its_messages(
-    make_sender, url, outgoing_of, wire, clock
-):
-    wire.next(
-        "SendMessageBatch",
-        *[(403, {"__type": "com.amazonaws.sqs#RequestThrottled", "message": "slow"})] * 50,
-    )
-    sending = asyncio.create_task(
-        make_sender(url).send([outgoing_of(Pay(id="1"), "payments.fifo")])
-    )
-    while not sending.done():
-        await clock.advance(timedelta(seconds=30))
+THROTTLED = (403, {"__type": "com.amazonaws.sqs#RequestThrottled", "message": "slow down"})
 
-    [error] = await sending
-    assert isinstance(error, AwsThrottledError)
+
+class TestThrottling:
+    """It slows the sender down; it fails nobody before the time is over."""
+
+    @pytest.fixture
+    def sending(self, make_sender, make_queue, outgoing_of):
+        async def start(count=1, **more):
+            sender = make_sender(await make_queue("payments"), name="payments", **more)
+            messages = [outgoing_of(Pay(id=str(at)), "payments") for at in range(count)]
+            return sender, asyncio.create_task(sender.send(messages))
+
+        return start
+
+    async def test_a_message_is_sent_however_often_it_is_throttled_before_its_deadline(
+        self, sending, wire, clock
+    ):
+        wire.next("SendMessageBatch", *[THROTTLED] * 12)
+        _, task = await sending(deadline=timedelta(minutes=5))
+        while not task.done():
+            await clock.advance(timedelta(seconds=1))
+
+        assert await task == [None]
+        assert wire.count("SendMessageBatch") == 13
+
+    async def test_at_its_deadline_it_fails(self, sending, wire, clock):
+        wire.next("SendMessageBatch", *[THROTTLED] * 500)
+        _, task = await sending(deadline=timedelta(seconds=20))
+        while not task.done():
+            await clock.advance(timedelta(milliseconds=500))
+
+        [error] = await task
+        assert isinstance(error, AwsThrottledError)
+        assert 20 <= clock.monotonic() < 30
+
+    async def test_throttled_entries_are_sent_again_alone(self, sending, wire, clock):
+        wire.next(
+            "SendMessageBatch",
+            *[
+                (
+                    200,
+                    {
+                        "Successful": [{"Id": "0", "MessageId": "0"}],
+                        "Failed": refusal(("1", "RequestThrottled", False))[1]["Failed"],
+                    },
+                ),
+                *[refusal(("1", "RequestThrottled", False))] * (ENTRY_TRIES + 2),
+            ],
+        )
+        _, task = await sending(2)
+        while not task.done():
+            await clock.advance(timedelta(seconds=1))
+
+        assert await task == [None, None]
+        sizes = [len(request["Entries"]) for request in wire.requests("SendMessageBatch")]
+        assert sizes == [2] + [1] * (ENTRY_TRIES + 3)
+
+    async def test_fewer_batches_are_under_way_at_once(self, sending, wire, clock):
+        wire.next("SendMessageBatch", *[THROTTLED] * 60)
+        sender, task = await sending(80)
+        [batcher] = [route.batcher for route in sender._routes.values()]
+        narrowest = batcher.flights
+        while not task.done():
+            await clock.advance(timedelta(milliseconds=500))
+            narrowest = min(narrowest, batcher.flights)
+
+        assert await task == [None] * 80
+        assert narrowest == 1
+
+    async def test_when_there_is_no_more_time_it_fails_at_once(self, sending, wire, clock):
+        wire.next("SendMessageBatch", *[THROTTLED] * 500)
+        sender, task = await sending(deadline=timedelta(hours=1))
+        await clock.advance(timedelta(minutes=1))
+        assert not task.done()
+        sender.hurry()
+        while not task.done():
+            await clock.advance(timedelta(seconds=1))
+
+        assert isinstance((await task)[0], AwsThrottledError)
+
+
+async def test_a_batch_waits_for_more_while_it_lingers(make_sender, make_queue, outgoing_of, wire):
+    url = await make_queue("payments")
+    sender = make_sender(url, name="payments", linger=timedelta(milliseconds=5))
+    first = asyncio.create_task(sender.send([outgoing_of(Pay(id="1"), "payments")]))
+    await settle(50)
+    second = asyncio.create_task(sender.send([outgoing_of(Pay(id="2"), "payments")]))
+
+    assert [*await first, *await second] == [None, None]
+    assert wire.count("SendMessageBatch") == 1
 
 
 async def test_what_can_never_fit_is_refused_with_size_and_limit(make_sender, url, outgoing_of):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sourceflow.resilience
 from sourceflow.transports.aws import client
 
 
@@ -30,7 +29,3 @@ def test_the_client_exports_these_names():
         "resolve_endpoint",
     )
     assert all(hasattr(client, name) for name in client.__all__)
-
-
-def test_resilience_exports_these_names():
-    assert sourceflow.resilience.__all__ == ("Backoff", "TokenBucket")

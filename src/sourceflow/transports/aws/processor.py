@@ -1,0 +1,227 @@
+"""Handles one message once, and says what is to become of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+from enum import Enum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from sourceflow.bus.outcome import Paused, Rejected, RetryLater
+from sourceflow.bus.ports import Delivery
+from sourceflow.errors import AwsError, HandlingError
+from sourceflow.resilience.backoff import Backoff
+from sourceflow.transports.aws.attempts import Attempts
+from sourceflow.transports.aws.pollers import MISCONFIGURED
+from sourceflow.transports.aws.wire import read_arrived
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from sourceflow.bus.outcome import Outcome
+    from sourceflow.transports.aws.attempts import Tally
+    from sourceflow.transports.aws.client import ReceivedMessage
+    from sourceflow.transports.aws.dead_letters import DeadLetterSender
+    from sourceflow.transports.aws.leases import Lease
+    from sourceflow.transports.aws.listener_options import ListenerOptions
+    from sourceflow.transports.aws.places import Places
+    from sourceflow.transports.aws.probe import Probe
+    from sourceflow.transports.aws.slots import QueueSlots
+
+__all__ = ("Again", "Ended", "HandBack", "Processor", "Verdict")
+
+log = logging.getLogger(__name__)
+
+ASKED_ATTEMPTS: Final = 100
+"""How often a handler may ask for a later try of one message."""
+
+_FAILED: Final = Backoff(base=timedelta(seconds=1), cap=timedelta(seconds=60))
+_PAUSED: Final = Backoff(base=timedelta(seconds=1), cap=timedelta(seconds=30))
+
+
+class Ended(Enum):
+    """A message is settled."""
+
+    DONE = "done"
+    """Its effects are safe, or it is a dead letter: acknowledge it."""
+    LOST = "lost"
+    """Others may have it now: leave it to them."""
+
+
+class Again(NamedTuple):
+    """Try a message again.
+
+    Attributes:
+        delay: How long to wait before.
+    """
+
+    delay: timedelta
+
+
+class HandBack(NamedTuple):
+    """Let a message go, so that it comes again, here or elsewhere.
+
+    Attributes:
+        delay: How long nobody shall see it.
+    """
+
+    delay: timedelta
+
+
+Verdict = Ended | Again | HandBack
+"""What is to become of a message."""
+
+_AT_ONCE: Final = HandBack(timedelta(0))
+
+
+class Processor:
+    """Handles messages of one queue.
+
+    Invariants:
+
+    - A handler runs only inside a slot; it does not begin once ``stopped`` is set, nor while
+      another message probes a dependency that is away.
+    - ``Ended.DONE`` is said only after ``receive`` has said that the message's effects are safe, or
+      after the dead letter queue has confirmed it.
+    - A lost lease cancels its handler, and is never ``Ended.DONE``.
+
+    Args:
+        options: How the queue is listened to.
+        receive: Handles a message; it never raises, but for cancellation.
+        slots: Where handlers run.
+        places: Counts those that run.
+        probe: Which message probes, if any.
+        dead_letters: Takes what is given up.
+        stopped: Is set when no handler may begin any more.
+    """
+
+    def __init__(
+        self,
+        options: ListenerOptions,
+        *,
+        receive: Callable[[Delivery], Awaitable[Outcome]],
+        slots: QueueSlots,
+        places: Places,
+        probe: Probe,
+        dead_letters: DeadLetterSender,
+        stopped: asyncio.Event,
+    ) -> None:
+        self._options = options
+        self._receive = receive
+        self._slots = slots
+        self._places = places
+        self._probe = probe
+        self._dead_letters = dead_letters
+        self._stopped = stopped
+        self._attempts = Attempts()
+
+    async def handle(self, lease: Lease) -> Verdict:
+        """Handle a message when there is a slot for it."""
+        if self._stopped.is_set() or self._probe.excludes(lease) or not await self._slots.take():
+            return _AT_ONCE
+        tally = self._attempts.of(lease.message.message_id)
+        try:
+            if lease.lost:
+                return Ended.LOST
+            if self._stopped.is_set() or self._probe.excludes(lease):
+                return _AT_ONCE
+            outcome = await self._run(lease, tally)
+        finally:
+            self._slots.release()
+        if outcome is None:
+            return Ended.LOST
+        if isinstance(outcome, Paused):
+            return self._pause(lease, outcome)
+        self._probe.end(lease)
+        return await self._judge(lease.message, outcome, tally)
+
+    async def _run(self, lease: Lease, tally: Tally) -> Outcome | None:
+        """Run the handler; None when the lease was lost meanwhile."""
+        arrived = read_arrived(lease.message, self._options.topics)
+        delivery = Delivery(
+            body=arrived.body,
+            type_hint=arrived.type_hint,
+            kind=self._options.kind,
+            origin=self._options.name,
+            attempt=tally.handled + 1,
+            subscribers=arrived.subscribers,
+        )
+        task = asyncio.current_task()
+        assert task is not None
+        lease.handling = task
+        self._places.begin()
+        outcome: Outcome | None = None
+        try:
+            outcome = await self._within_time(delivery)
+        except asyncio.CancelledError:
+            if not lease.lost or task.cancelling() > 1:  # not, or not only, by the lost lease
+                raise
+        finally:
+            lease.handling = None
+            self._places.end()
+        if lease.lost:
+            task.uncancel()  # only this handling was meant, whether it noticed or not
+            return None
+        return outcome
+
+    async def _within_time(self, delivery: Delivery) -> Outcome:
+        """Handle a message; one that takes too long has failed this time."""
+        limit = self._options.timeout
+        if limit is None:
+            return await self._receive(delivery)
+        try:
+            async with asyncio.timeout(limit.total_seconds()):
+                return await self._receive(delivery)
+        except TimeoutError:  # ours alone: what handlers raise has become an outcome
+            return RetryLater(error=HandlingError(f"it was not handled within {limit}"))
+
+    def _pause(self, lease: Lease, outcome: Paused) -> Verdict:
+        if not self._probe.begin(lease, outcome.error):
+            return _AT_ONCE
+        delay = _PAUSED.delay(self._probe.tries - 1)
+        log.warning(
+            "%s is paused for %.1f s, a dependency does not answer: %s",
+            self._options.name,
+            delay.total_seconds(),
+            outcome.error,
+        )
+        return Again(delay)
+
+    async def _judge(self, message: ReceivedMessage, outcome: Outcome, tally: Tally) -> Verdict:
+        match outcome:
+            case RetryLater(asked=asked):
+                if asked:
+                    tally.asked += 1
+                else:
+                    tally.failed += 1
+                self._attempts.keep(message.message_id, tally)
+                if tally.failed < self._options.max_attempts and tally.asked < ASKED_ATTEMPTS:
+                    return Again(outcome.delay or _FAILED.delay(tally.failed - 1))
+                return await self._give_up(message, outcome, tally)
+            case Rejected():
+                tally.failed += 1
+                return await self._give_up(message, outcome, tally)
+            case _:
+                if tally.handled:
+                    self._attempts.forget(message.message_id)
+                return Ended.DONE
+
+    async def _give_up(
+        self, message: ReceivedMessage, outcome: RetryLater | Rejected, tally: Tally
+    ) -> Verdict:
+        try:
+            await self._dead_letters.send(
+                message,
+                reason=outcome.reason,
+                error=outcome.error,
+                attempts=tally.handled,
+                subscribers=outcome.subscribers,
+            )
+        except AwsError as error:
+            log.warning(
+                "the dead letter queue of %s does not take a message: %s", self._options.name, error
+            )
+            return Again(MISCONFIGURED.delay(0))
+        self._attempts.forget(message.message_id)
+        return Ended.DONE
