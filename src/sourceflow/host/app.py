@@ -168,6 +168,8 @@ class App:
     async def run(self) -> None:
         """Work until SIGTERM or SIGINT, then drain and stop.
 
+        A second signal ends it without waiting for handlers: their messages are handed back.
+
         Raises:
             WiringError: The App cannot start as it is put together.
         """

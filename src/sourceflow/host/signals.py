@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ("stop_signals",)
 
+log = logging.getLogger(__name__)
+
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -19,15 +22,20 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 async def stop_signals() -> AsyncIterator[asyncio.Event]:
     """Turn SIGTERM and SIGINT into an event while the context is open.
 
-    A second signal acts as it would without us: a worker that does not stop can be interrupted.
+    A second signal cancels what is inside, which ends it without waiting any longer, and so does
+    each further one; the context then ends as if nothing had happened.
     """
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
+    cancels = 0
     task = asyncio.current_task()
     assert task is not None
 
     def stop() -> None:
+        nonlocal cancels
         if stopped.is_set():
+            cancels += 1
+            log.warning("another signal: stopping without waiting any longer")
             task.cancel()
         stopped.set()
 
@@ -35,6 +43,11 @@ async def stop_signals() -> AsyncIterator[asyncio.Event]:
         loop.add_signal_handler(each, stop)
     try:
         yield stopped
+    except asyncio.CancelledError:
+        for _ in range(cancels):
+            task.uncancel()
+        if not cancels or task.cancelling():
+            raise
     finally:
         for each in _SIGNALS:
             loop.remove_signal_handler(each)

@@ -216,7 +216,10 @@ class RunningTransport:
         self._listeners.append(listener)
 
     async def stop(self, grace: timedelta) -> None:
-        """Stop receiving; give handlers the grace period, then hand back what they hold."""
+        """Stop receiving; give handlers the grace period, then hand back what they hold.
+
+        Cancelled meanwhile, it hands back at once.
+        """
         for listener in self._listeners:
             listener.stop()
         try:
@@ -224,12 +227,15 @@ class RunningTransport:
                 await asyncio.gather(*(listener.finished() for listener in self._listeners))
         except TimeoutError:
             log.warning("handlers did not end within %s; their messages are handed back", grace)
+        finally:
+            await self._hand_back()
+
+    async def _hand_back(self) -> None:
         for task in self._polling:
             task.cancel()
         if self._polling:
             await asyncio.wait(self._polling)
-        for listener in self._listeners:
-            await listener.hand_back()
+        await asyncio.gather(*(listener.hand_back() for listener in self._listeners))
         self._listeners.clear()
         self._polling.clear()
 
