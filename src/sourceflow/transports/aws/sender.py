@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sourceflow.errors import (
     AwsConfigurationError,
@@ -33,7 +33,12 @@ if TYPE_CHECKING:
     from sourceflow.clock import Clock
     from sourceflow.resilience.circuit_breaker import CircuitChange
     from sourceflow.resilience.task_scope import TaskScope
-    from sourceflow.transports.aws.client import BatchResult, SnsClient, SqsClient
+    from sourceflow.transports.aws.client import (
+        AttributeValue,
+        BatchResult,
+        SnsClient,
+        SqsClient,
+    )
 
 __all__ = ("Sender", "Target")
 
@@ -68,10 +73,9 @@ class Target:
     max_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
+class _Item(NamedTuple):
     body: str
-    attributes: Mapping[str, str]
+    attributes: Mapping[str, AttributeValue]
     group: str | None
     deduplication_id: str | None
     deadline: float
@@ -179,7 +183,7 @@ class Sender:
             MessageTooLargeError: It never can.
         """
         target = self._routes[outgoing.destination].target
-        size = message_size(outgoing.body, wire_attributes(outgoing))
+        size = message_size(outgoing)
         if size > target.max_bytes:
             raise MessageTooLargeError(size=size, limit=target.max_bytes, destination=target.name)
 
@@ -191,12 +195,11 @@ class Sender:
             route = self._routes[each.destination]
             if route.batcher.is_full:
                 await route.batcher.room()
-            attributes = wire_attributes(each)
-            item = _item(each, route.target, attributes, deadline)
+            item = _item(each, route.target, deadline)
             route.batcher.add(
                 item,
                 partial(flight.settle, place),
-                size=message_size(each.body, attributes),
+                size=message_size(each),
                 group=item.group,
             )
         return await flight.landed()
@@ -271,16 +274,15 @@ class _Route:
     batcher: Batcher[_Item]
 
 
-def _item(
-    outgoing: Outgoing, target: Target, attributes: Mapping[str, str], deadline: float
-) -> _Item:
+def _item(outgoing: Outgoing, target: Target, deadline: float) -> _Item:
     """Return what goes on the wire; only FIFO destinations get group and deduplication ids.
 
     The deduplication id is never left to the content: two equal commands are two commands.
     """
+    envelope = outgoing.envelope
+    attributes = wire_attributes(envelope.type_name).values
     if not target.is_fifo:
         return _Item(outgoing.body.decode(), attributes, None, None, deadline)
-    envelope = outgoing.envelope
     return _Item(outgoing.body.decode(), attributes, group_of(envelope), envelope.id, deadline)
 
 

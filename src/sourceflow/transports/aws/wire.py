@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from base64 import urlsafe_b64encode
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
 from sourceflow.messages import key_text
+from sourceflow.transports.aws.client import AttributeValue
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from sourceflow.bus.ports import Outgoing
     from sourceflow.messages import Envelope
-    from sourceflow.transports.aws.client import AttributeValue, ReceivedMessage
+    from sourceflow.transports.aws.client import ReceivedMessage
 
 __all__ = (
     "DEAD_LETTER_ATTRIBUTE",
     "MAX_ATTRIBUTES",
     "TYPE_ATTRIBUTE",
     "Arrived",
+    "WireAttributes",
     "envelope_id",
     "group_of",
     "message_size",
@@ -38,6 +41,7 @@ DEAD_LETTER_ATTRIBUTE: Final = "sourceflow-dead-letter"
 MAX_ATTRIBUTES: Final = 10
 """Message attributes that SQS takes (SQS developer guide, "Amazon SQS message metadata")."""
 
+_STRING: Final = "String"
 _GROUP_CHARACTERS: Final = frozenset(map(chr, range(ord("!"), ord("~") + 1)))
 _MAX_GROUP: Final = 128
 
@@ -55,17 +59,28 @@ def group_of(envelope: Envelope[Any]) -> str:
     return "~" + urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def wire_attributes(outgoing: Outgoing) -> dict[str, str]:
-    """Return the message attributes of a message."""
-    return {TYPE_ATTRIBUTE: outgoing.envelope.type_name}
+class WireAttributes(NamedTuple):
+    """The message attributes of a message.
+
+    Attributes:
+        values: By name.
+        size: The bytes that SQS counts for them: each one's name, type and value.
+    """
+
+    values: Mapping[str, AttributeValue]
+    size: int
 
 
-def message_size(body: bytes, attributes: Mapping[str, str]) -> int:
-    """Return the bytes that SQS counts: the body, and each attribute's name, type and value."""
-    return len(body) + sum(
-        len(name.encode()) + len("String") + len(value.encode())
-        for name, value in attributes.items()
-    )
+@lru_cache(maxsize=4096)
+def wire_attributes(type_name: str) -> WireAttributes:
+    """Return the message attributes of messages of a type."""
+    size = len(TYPE_ATTRIBUTE) + len(_STRING) + len(type_name.encode())
+    return WireAttributes({TYPE_ATTRIBUTE: AttributeValue(_STRING, type_name)}, size)
+
+
+def message_size(outgoing: Outgoing) -> int:
+    """Return the bytes that SQS counts: the body and the attributes."""
+    return len(outgoing.body) + wire_attributes(outgoing.envelope.type_name).size
 
 
 class Arrived(NamedTuple):

@@ -23,6 +23,10 @@ class ByText(Command):
     id: Key[str]
 
 
+class Named(Command, name="Größe"):
+    id: Key[str]
+
+
 class ByNumber(Command):
     id: Key[int]
 
@@ -77,12 +81,14 @@ def test_numbers_and_uuids_are_groups_by_their_text(group):
     assert group(ByUuid(id=number)) == str(number)
 
 
-def test_the_type_stands_beside_the_body(outgoing_of):
-    assert wire_attributes(outgoing_of(ByText(id="1"), "q")) == {"type": "ByText"}
+def test_the_type_stands_beside_the_body():
+    assert wire_attributes("ByText").values == {"type": AttributeValue("String", "ByText")}
 
 
-def test_the_size_counts_names_types_and_values_in_bytes():
-    assert message_size(b"12345", {"type": "Größe"}) == 5 + 4 + 6 + 7
+def test_the_size_counts_names_types_and_values_in_bytes(outgoing_of):
+    outgoing = outgoing_of(Named(id="1"), "q")._replace(body=b"12345")
+
+    assert message_size(outgoing) == 5 + 4 + 6 + 7
 
 
 def test_a_raw_message_is_taken_as_it_is():

@@ -30,7 +30,7 @@ __all__ = ("PublishEntry", "SnsClient")
 _VERSION = (b"Version", "2010-03-31")
 
 
-class PublishEntry(msgspec.Struct, frozen=True, kw_only=True):
+class PublishEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A message to publish.
 
     Attributes:

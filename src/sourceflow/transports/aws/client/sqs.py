@@ -168,7 +168,7 @@ class SqsClient(ServiceClient):
         }
 
 
-class _SendEntry(msgspec.Struct, rename="pascal", omit_defaults=True):
+class _SendEntry(msgspec.Struct, rename="pascal", omit_defaults=True, gc=False):
     id: str
     message_body: str
     message_attributes: dict[str, AttributeValue] | None = None

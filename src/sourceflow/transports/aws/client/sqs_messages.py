@@ -12,7 +12,7 @@ from sourceflow.transports.aws.client.shapes import AttributeValue
 __all__ = ("DeleteEntry", "ReceivedMessage", "SendEntry", "SystemAttributes", "VisibilityEntry")
 
 
-class SendEntry(msgspec.Struct, frozen=True, kw_only=True):
+class SendEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A message to send.
 
     Attributes:
@@ -45,7 +45,7 @@ class DeleteEntry(msgspec.Struct, frozen=True, rename="pascal", gc=False):
     receipt_handle: str
 
 
-class VisibilityEntry(msgspec.Struct, frozen=True):
+class VisibilityEntry(msgspec.Struct, frozen=True, gc=False):
     """A message to hide for longer, or to show again.
 
     Attributes:
@@ -81,7 +81,7 @@ class SystemAttributes(msgspec.Struct, frozen=True, gc=False, rename="pascal"):
     dead_letter_queue_source_arn: str = ""
 
 
-class ReceivedMessage(msgspec.Struct, frozen=True, kw_only=True):
+class ReceivedMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A message that was received and is hidden from others for a while.
 
     Attributes:
