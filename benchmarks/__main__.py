@@ -19,66 +19,15 @@ from typing import NamedTuple
 import aiohttp
 
 from benchmarks.by_hand import ByHand, Payment
+from benchmarks.payments import NOTE, AccountRows, LoudSaga, Pay, QuietSaga, payments
 from benchmarks.server import local_aws
-from sourceflow import (
-    App,
-    Command,
-    Entity,
-    Event,
-    Key,
-    Saga,
-    View,
-    ViewModel,
-    handles,
-    projects,
-)
+from sourceflow import App
 from sourceflow.transports.aws import AwsOptions, AwsTransport
 from sourceflow.transports.aws.client import StaticCredentials
 from sourceflow.transports.aws.client.base import ServiceClient
 
 MESSAGES = int(os.environ.get("BENCH_MESSAGES", "3000"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
-NOTE = "x" * 400
-
-
-class Pay(Command):
-    id: Key[str]
-    amount: Decimal
-    note: str
-
-
-class Paid(Event):
-    id: Key[str]
-    amount: Decimal
-
-
-class Account(Entity):
-    id: Key[str]
-    paid: Decimal = Decimal(0)
-
-
-class AccountRow(ViewModel):
-    id: Key[str]
-    paid: Decimal = Decimal(0)
-
-
-class QuietSaga(Saga[Account]):
-    @handles
-    def pay(self, account: Account | None, command: Pay) -> Account:
-        return Account(id=command.id, paid=(account.paid if account else 0) + command.amount)
-
-
-class LoudSaga(Saga[Account]):
-    @handles
-    def pay(self, account: Account | None, command: Pay) -> Account:
-        self.raise_event(Paid(id=command.id, amount=command.amount))
-        return Account(id=command.id, paid=(account.paid if account else 0) + command.amount)
-
-
-class AccountRows(View[AccountRow]):
-    @projects
-    def paid(self, event: Paid, row: AccountRow | None) -> AccountRow:
-        return AccountRow(id=event.id, paid=(row.paid if row else 0) + event.amount)
 
 
 class Cost(NamedTuple):
@@ -131,7 +80,7 @@ def sending_app(url: str, *, listen: bool) -> App:
 
 
 async def framework_round(url: str, meter: Meter) -> tuple[Cost, Cost]:
-    commands = [Pay(id=str(at), amount=Decimal("9.99"), note=NOTE) for at in range(MESSAGES)]
+    commands = payments(MESSAGES)
     async with sending_app(url, listen=False) as app:
         meter.start()
         await app.send_many(commands)
@@ -145,7 +94,7 @@ async def framework_round(url: str, meter: Meter) -> tuple[Cost, Cost]:
 
 
 async def hand_round(url: str, meter: Meter) -> tuple[Cost, Cost]:
-    payments = [Payment(id=str(at), amount="9.99", note=NOTE) for at in range(MESSAGES)]
+    by_hand = [Payment(id=str(at), amount="9.99", note=NOTE) for at in range(MESSAGES)]
     handled: dict[str, Decimal] = defaultdict(Decimal)
 
     def handle(payment: Payment) -> None:
@@ -156,7 +105,7 @@ async def hand_round(url: str, meter: Meter) -> tuple[Cost, Cost]:
         queue = (await hand.call("CreateQueue", {"QueueName": "by-hand"}))["QueueUrl"]
         hand.calls = 0
         meter.start()
-        await hand.send(queue, payments)
+        await hand.send(queue, by_hand)
         sent = meter.stop(hand.calls)
         hand.calls = 0
         meter.start()
@@ -168,7 +117,7 @@ async def hand_round(url: str, meter: Meter) -> tuple[Cost, Cost]:
 
 async def in_process_round(meter: Meter) -> Cost:
     async with App([LoudSaga, AccountRows], name="bench") as app:
-        commands = [Pay(id=str(at), amount=Decimal("9.99"), note=NOTE) for at in range(MESSAGES)]
+        commands = payments(MESSAGES)
         meter.start()
         for command in commands:
             await app.send(command)
