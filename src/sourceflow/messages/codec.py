@@ -93,7 +93,7 @@ class Codec:
             id=envelope.id,
             source=envelope.source,
             type=info.name,
-            time=envelope.time.astimezone(UTC),
+            time=_in_utc(envelope.time),
             data=message,
             subject=key_text(info.key_of(message)),
             datacontenttype=CONTENT_TYPE,
@@ -257,7 +257,7 @@ def _envelope(document: _Document[Any], info: TypeInfo, headers: dict[str, str])
     check_message_id(document.id)
     correlation_id = _or(document.correlationid, document.id)
     causation_id = _or(document.causationid, None)
-    if correlation_id is not document.id:
+    if correlation_id != document.id:
         check_message_id(correlation_id)
     if causation_id is not None:
         check_message_id(causation_id)
@@ -265,13 +265,17 @@ def _envelope(document: _Document[Any], info: TypeInfo, headers: dict[str, str])
         message=document.data,
         id=document.id,
         source=document.source,
-        time=document.time.astimezone(UTC),
+        time=_in_utc(document.time),
         correlation_id=correlation_id,
         causation_id=causation_id,
         depth=document.depth,
         sequence=_or(document.entitysequence, None),
         headers=headers,
     )
+
+
+def _in_utc(time: datetime) -> datetime:
+    return time if time.tzinfo is UTC else time.astimezone(UTC)
 
 
 def _or(value: Any, default: Any) -> Any:

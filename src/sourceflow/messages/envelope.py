@@ -75,7 +75,7 @@ class Envelope(msgspec.Struct, Generic[MessageT], frozen=True, kw_only=True):
     @property
     def key(self) -> KeyType:
         """The key of what the message is about."""
-        return self.info.key_of(self.message)
+        return type_info(type(self.message)).key_of(self.message)
 
     @property
     def subject(self) -> str:

@@ -14,6 +14,9 @@ if hasattr(os, "register_at_fork"):  # where there is no fork, there is nothing 
     os.register_at_fork(after_in_child=_RANDOM.seed)
 _RANDOM_BITS: Final = 74
 _STEP_BITS: Final = 32
+_VERSION: Final = 0x7000
+_VARIANT: Final = 0b10 << 62
+_LOW: Final = (1 << 62) - 1
 
 
 class MessageIds:
@@ -23,11 +26,12 @@ class MessageIds:
     step after that (RFC 9562, section 6.2, method 2).
     """
 
-    __slots__ = ("_milliseconds", "_tail")
+    __slots__ = ("_beginning", "_milliseconds", "_tail")
 
     def __init__(self) -> None:
         self._milliseconds = 0
         self._tail = 0
+        self._beginning = ""
 
     def new(self) -> str:
         """Return a new id in its hyphenated form."""
@@ -40,11 +44,12 @@ class MessageIds:
             if tail >> _RANDOM_BITS:  # used up: borrow the next millisecond
                 milliseconds += 1
                 tail = _RANDOM.getrandbits(_RANDOM_BITS)
+        if milliseconds != self._milliseconds:
+            digits = f"{milliseconds:012x}"
+            self._beginning = f"{digits[:8]}-{digits[8:]}"
         self._milliseconds, self._tail = milliseconds, tail
-        high = tail >> 62
-        low = tail & ((1 << 62) - 1)
-        digits = f"{milliseconds:012x}{0x7000 | high:04x}{(0b10 << 62) | low:016x}"
-        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+        low = f"{_VARIANT | tail & _LOW:016x}"
+        return f"{self._beginning}-{_VERSION | tail >> 62:x}-{low[:4]}-{low[4:]}"
 
 
 new_message_id = MessageIds().new

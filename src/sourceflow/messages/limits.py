@@ -18,13 +18,16 @@ import msgspec
 
 from sourceflow.messages.hints import UNRESOLVED, field_hints, field_names
 
-__all__ = ("LimitError", "Limits", "check_text", "limits_of")
+__all__ = ("LEAVES", "Check", "LimitError", "Limits", "check_text", "limits_of")
 
 MAX_DECIMAL_DIGITS: Final = 38
 """Digits that the decimal types of the common databases keep."""
 
 MAX_DECIMAL_EXPONENT: Final = 64
 """Where a short text would otherwise unfold into a huge number."""
+
+_LEAST_ADJUSTED: Final = MAX_DECIMAL_DIGITS - 1 - MAX_DECIMAL_EXPONENT
+"""The exponent of the first digit from which on the last of 38 is within the limit."""
 
 _FORBIDDEN: Final = re.compile("[\ufffe\uffff\ud800-\udfff]")
 _PLAIN: Final = frozenset({NoneType, bool, int, bytes, UUID, date, time, timedelta})
@@ -52,6 +55,12 @@ def _check_float(value: float) -> None:
 
 
 def _check_decimal(value: Decimal) -> None:
+    if (
+        value.is_finite()
+        and _LEAST_ADJUSTED <= value.adjusted() <= MAX_DECIMAL_EXPONENT
+        and len(str(value)) <= MAX_DECIMAL_DIGITS
+    ):
+        return  # the text shows every digit; most decimals need not be taken apart
     _, digits, exponent = value.as_tuple()
     if not isinstance(exponent, int):
         raise LimitError("is not a finite number")
@@ -73,7 +82,7 @@ def _check_datetime(value: datetime) -> None:
         raise LimitError("is a datetime whose offset from UTC is not in whole minutes")
 
 
-_LEAVES: Final[dict[type[Any], Check]] = {
+LEAVES: Final[dict[type[Any], Check]] = {
     str: check_text,
     float: _check_float,
     Decimal: _check_decimal,
@@ -93,7 +102,7 @@ def _check_any(value: Any) -> None:
     elif isinstance(value, msgspec.Struct) or dataclasses.is_dataclass(value):
         limits_of(type(value)).check(value)
     else:
-        for leaf, check in _LEAVES.items():
+        for leaf, check in LEAVES.items():
             if isinstance(value, leaf):
                 check(value)
 
@@ -141,8 +150,8 @@ class Limits:
 
 def _check_of(hint: Any) -> Check | None:
     """Return the check of a type, or None where it can hold nothing forbidden."""
-    if isinstance(hint, type) and hint in _LEAVES:
-        return _LEAVES[hint]
+    if isinstance(hint, type) and hint in LEAVES:
+        return LEAVES[hint]
     if isinstance(hint, type) and (hint in _PLAIN or issubclass(hint, Enum)):
         return None
     origin = typing.get_origin(hint)

@@ -17,7 +17,7 @@ import msgspec
 from sourceflow.errors import InvalidMessageError
 from sourceflow.messages.key import key_problem
 from sourceflow.messages.limits import LimitError, limits_of
-from sourceflow.messages.plain_types import has_plain_types
+from sourceflow.messages.quick_look import is_plainly_right
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -182,11 +182,12 @@ def validate(value: Any) -> None:
     Raises:
         InvalidMessageError: A field is wrong; names it, never its value.
     """
+    if is_plainly_right(value):
+        return
     cls = type(value)
     try:
-        if not has_plain_types(value):
-            plain = msgspec.to_builtins(value, builtin_types=_KEPT)
-            msgspec.convert(plain, cls, builtin_types=_KEPT)
+        plain = msgspec.to_builtins(value, builtin_types=_KEPT)
+        msgspec.convert(plain, cls, builtin_types=_KEPT)
         limits_of(cls).check(value)
     except msgspec.ValidationError as error:
         raise InvalidMessageError(f"{cls.__name__}: {scrub(error)}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 from sourceflow.messages.fields import key_fields, key_type_of, unsupported
@@ -10,6 +11,7 @@ from sourceflow.messages.meta import options_of
 
 if TYPE_CHECKING:
     import builtins
+    from collections.abc import Callable
 
     from sourceflow.messages.key import KeyType
 
@@ -32,6 +34,7 @@ class TypeInfo:
         kind: Command or event.
         key_field: The field that is the key; None where there is not exactly one.
         key_type: The key's type; None likewise.
+        key_of: Returns a message's key; raises ``TypeError`` where the type has not exactly one.
         aliases: Old wire names.
         faults: What keeps an App from using it.
     """
@@ -42,19 +45,9 @@ class TypeInfo:
     kind: Kind
     key_field: str | None
     key_type: builtins.type[KeyType] | None
+    key_of: Callable[[Any], KeyType] = dataclasses.field(repr=False, compare=False)
     aliases: tuple[str, ...]
     faults: tuple[str, ...]
-
-    def key_of(self, message: Any) -> KeyType:
-        """Return a message's key.
-
-        Raises:
-            TypeError: The type has not exactly one.
-        """
-        if self.key_field is None:
-            raise TypeError(f"{self.name} has no key: {'; '.join(self.faults)}")
-        key: KeyType = getattr(message, self.key_field)
-        return key
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +59,7 @@ class StateInfo:
         name: The name it is stored under.
         key_field: The field that is the key; None where there is not exactly one.
         key_type: The key's type; None likewise.
+        key_of: Returns a state's key; raises ``TypeError`` where the type has not exactly one.
         indexes: Fields that it is queried by.
         faults: What keeps an App from using it.
     """
@@ -74,6 +68,7 @@ class StateInfo:
     name: str
     key_field: str | None
     key_type: builtins.type[KeyType] | None
+    key_of: Callable[[Any], KeyType] = dataclasses.field(repr=False, compare=False)
     indexes: tuple[str, ...]
     faults: tuple[str, ...]
 
@@ -114,14 +109,16 @@ def _describe(cls: type[Any]) -> TypeInfo:
     options = options_of(cls)
     kind = _kind_of(cls)
     assert kind is not None
+    name = options.name or cls.__name__
     field, key_type, faults = _key(cls)
     return TypeInfo(
         type=cls,
-        name=options.name or cls.__name__,
+        name=name,
         version=options.version,
         kind=kind,
         key_field=field,
         key_type=key_type,
+        key_of=_key_getter(name, field, faults),
         aliases=options.aliases,
         faults=faults,
     )
@@ -137,6 +134,7 @@ def state_info(cls: type[Any]) -> StateInfo:
 
 def _describe_state(cls: type[Any]) -> StateInfo:
     options = options_of(cls)
+    name = options.name or cls.__name__
     field, key_type, faults = _key(cls)
     fields = set(cls.__struct_fields__)
     unknown = [
@@ -146,9 +144,10 @@ def _describe_state(cls: type[Any]) -> StateInfo:
     ]
     return StateInfo(
         type=cls,
-        name=options.name or cls.__name__,
+        name=name,
         key_field=field,
         key_type=key_type,
+        key_of=_key_getter(name, field, faults),
         indexes=options.indexes,
         faults=(*faults, *unknown),
     )
@@ -171,9 +170,16 @@ def _key(cls: type[Any]) -> tuple[str | None, type[KeyType] | None, tuple[str, .
     return fields[0], key_type, ()
 
 
+def _key_getter(name: str, field: str | None, faults: tuple[str, ...]) -> Callable[[Any], KeyType]:
+    if field is not None:
+        return attrgetter(field)
+
+    def refuse(_value: Any) -> KeyType:
+        raise TypeError(f"{name} has no key: {'; '.join(faults)}")
+
+    return refuse
+
+
 def key_of_state(state: Any) -> KeyType:
     """Return the key of an entity or a row."""
-    field = state_info(type(state)).key_field
-    assert field is not None  # the wiring check has seen to it
-    key: KeyType = getattr(state, field)
-    return key
+    return state_info(type(state)).key_of(state)
