@@ -210,10 +210,10 @@ class LocalAws:
             left = deadline - self._clock.monotonic()
             if left <= 0 or self._is_closing:
                 return b"{}"
-            await self._wait(pending.queue, left)
+            await self._wait(pending, left)
 
-    async def _wait(self, queue: Queue, seconds: float) -> None:
-        due = queue.next_change()
+    async def _wait(self, pending: PendingReceive, seconds: float) -> None:
+        queue, due = pending.queue, pending.next_change()
         if due is not None:
             seconds = min(seconds, max(due - self._now(), 0.001))
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -143,5 +143,5 @@ async def test_a_request_over_eight_mebibytes_is_too_large(aws):
 
 
 def test_an_operation_that_it_does_not_know_is_named(make_core):
-    with pytest.raises(AwsFault, match=r"InvalidAction.*StartMessageMoveTask"):
-        make_core().call("StartMessageMoveTask", 0.0)
+    with pytest.raises(AwsFault, match=r"InvalidAction.*AddPermission"):
+        make_core().call("AddPermission", 0.0)

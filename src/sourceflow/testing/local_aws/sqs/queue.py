@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from sourceflow.testing.local_aws.attributes import MessageAttribute
+    from sourceflow.testing.local_aws.sqs.move_tasks import MoveTask
     from sourceflow.testing.local_aws.sqs.settings import QueueSettings
 
 __all__ = ("Queue",)
@@ -48,6 +49,8 @@ class Queue:
         self.changed = created
         self.purged = float("-inf")
         self.tags: dict[str, str] = {}
+        # The newest tasks that took messages out of here, oldest first: AWS tells of ten.
+        self.moves: deque[MoveTask] = deque(maxlen=10)
         self.move_to_dead_letters: Callable[[QueueMessage, float], bool] = lambda *_: False
         self.on_visible: Callable[[], None] = lambda: None
         self._id = new_id()[-12:]
@@ -196,6 +199,29 @@ class Queue:
             return False
         if not self.move_to_dead_letters(message, now):
             return False
+        self._drop_taken(message)
+        return True
+
+    def move_next(self, send: Callable[[QueueMessage], None], now: float) -> bool:
+        """Send the next visible message on, and drop it here; it stays if the send raises.
+
+        Returns:
+            False if none is visible, or those that are wait behind others of their group.
+        """
+        self.advance(now)
+        message = self._backlog.take()
+        while message is not None and self._is_too_old(message, now):
+            self._drop_taken(message)
+            message = self._backlog.take()
+        self._backlog.end_receive()
+        if message is None:
+            return False
+        try:
+            send(message)
+        except AwsFault:
+            self._backlog.put(message)
+            self._backlog.release(message)
+            raise
         self._drop_taken(message)
         return True
 

@@ -78,19 +78,30 @@ class Queues:
         queue = self._queues.get((arn or "").rpartition(":")[2])
         return queue if queue is not None and queue.arn == arn else None
 
-    def check_caller(self, url: str, operation: str) -> None:
+    def sources_of(self, target: Queue) -> list[Queue]:
+        """Return the queues whose dead letter queue this is."""
+        return [
+            queue
+            for queue in self
+            if queue.settings.redrive is not None
+            and queue.settings.redrive.target_arn == target.arn
+        ]
+
+    def check_caller(self, queue: Queue, *operations: str) -> None:
         """Let the account do with its queue what the queue's policy does not forbid.
 
         Raises:
-            AwsFault: There is no such queue, or its policy denies the operation.
+            AwsFault: The policy denies one of the operations.
         """
-        queue = self.at(url)
         policy = queue.settings.policy
-        if policy is not None and denies(
-            policy,
-            action=f"sqs:{operation.removesuffix('Batch')}",
-            resource=queue.arn,
-            principal=Principal(account=self._account_id),
+        if policy is not None and any(
+            denies(
+                policy,
+                action=f"sqs:{operation.removesuffix('Batch')}",
+                resource=queue.arn,
+                principal=Principal(account=self._account_id),
+            )
+            for operation in operations
         ):
             raise AwsFault(
                 "AccessDenied",
@@ -202,7 +213,8 @@ class Queues:
         """Move a message to its dead letter queue.
 
         It keeps its id and its receive count, and from a standard queue its age. From a FIFO queue
-        no deduplication of the target may swallow it.
+        its id is its deduplication id, so that the target does not swallow it (SQS developer guide,
+        "Configure a dead-letter queue redrive").
         """
         redrive = source.settings.redrive
         target = None if redrive is None else self.of_arn(redrive.target_arn)
@@ -214,7 +226,7 @@ class Queues:
             message.attributes,
             now=now,
             group=message.group,
-            deduplication_id=f"{message.id}.{message.order}" if is_fifo else None,
+            deduplication_id=message.id if is_fifo else None,
             trace=message.trace,
             source_arn=source.arn,
             first_sent=None if is_fifo else message.sent,

@@ -14,6 +14,8 @@ from sourceflow.testing.local_aws.sqs.batches import (
     check_batch_order,
     check_batch_size,
 )
+from sourceflow.testing.local_aws.sqs.move_tasks import MoveTasks
+from sourceflow.testing.local_aws.sqs.parameters import check_range
 from sourceflow.testing.local_aws.sqs.queues import Queues
 from sourceflow.testing.local_aws.sqs.received import written
 from sourceflow.testing.local_aws.sqs.sending import check_message
@@ -40,11 +42,12 @@ class PendingReceive:
         wait: Seconds it may wait in all.
     """
 
-    __slots__ = ("_queues", "_request", "queue", "wait")
+    __slots__ = ("_moves", "_queues", "_request", "queue", "wait")
 
-    def __init__(self, queues: Queues, request: shapes.ReceiveMessage) -> None:
+    def __init__(self, queues: Queues, moves: MoveTasks, request: shapes.ReceiveMessage) -> None:
         self.queue = queue = queues.at(request.queue_url)
         self._queues = queues
+        self._moves = moves
         self._request = request
         wait = request.wait_time_seconds
         self.wait = queue.settings.wait if wait is None else wait
@@ -56,6 +59,7 @@ class PendingReceive:
             AwsFault: The queue is no longer there.
         """
         request = self._request
+        self._moves.advance(now)
         messages = self._queues.at(request.queue_url).receive(
             request.max_number_of_messages,
             now=now,
@@ -63,6 +67,11 @@ class PendingReceive:
             attempt=request.receive_request_attempt_id,
         )
         return written(messages, request) if messages else None
+
+    def next_change(self) -> float | None:
+        """Return when time alone may bring a message, or None."""
+        changes = (self.queue.next_change(), self._moves.next_change())
+        return min((due for due in changes if due is not None), default=None)
 
 
 class Sqs:
@@ -92,6 +101,7 @@ class Sqs:
             base_url=base_url,
             on_visible=on_visible,
         )
+        self._moves = MoveTasks(self.queues)
         self._operations: dict[str, tuple[msgspec.json.Decoder[Any], Callable[..., Any]]] = {
             name: (msgspec.json.Decoder(request), method)
             for name, request, method in (
@@ -106,6 +116,9 @@ class Sqs:
                 ("UntagQueue", shapes.Tags, self._untag),
                 ("ListQueueTags", shapes.Named, self._list_tags),
                 ("ListDeadLetterSourceQueues", shapes.Named, self._list_sources),
+                ("StartMessageMoveTask", shapes.StartMoveTask, self._moves.start),
+                ("ListMessageMoveTasks", shapes.ListMoveTasks, self._moves.list_newest),
+                ("CancelMessageMoveTask", shapes.CancelMoveTask, self._moves.cancel),
                 ("SendMessage", shapes.SendMessage, self._send),
                 ("SendMessageBatch", shapes.SendBatch, self._send_batch),
                 ("DeleteMessage", shapes.DeleteMessage, self._delete),
@@ -127,7 +140,8 @@ class Sqs:
         decoder, method = known
         request = _decoded(decoder, body)
         if type(request) in _GUARDED:
-            self.queues.check_caller(request.queue_url, operation)
+            self.queues.check_caller(self.queues.at(request.queue_url), operation)
+        self._moves.advance(now)
         answer = method(request, now)
         return answer if type(answer) is bytes else _ENCODER.encode(answer or {})
 
@@ -138,11 +152,11 @@ class Sqs:
             AwsFault: It is refused.
         """
         request: shapes.ReceiveMessage = _decoded(_RECEIVE, body)
-        self.queues.check_caller(request.queue_url, "ReceiveMessage")
-        _check_range("MaxNumberOfMessages", request.max_number_of_messages, 1, 10)
-        _check_range("WaitTimeSeconds", request.wait_time_seconds, 0, 20)
-        _check_range("VisibilityTimeout", request.visibility_timeout, 0, 43_200)
-        return PendingReceive(self.queues, request)
+        self.queues.check_caller(self.queues.at(request.queue_url), "ReceiveMessage")
+        check_range("MaxNumberOfMessages", request.max_number_of_messages, 1, 10)
+        check_range("WaitTimeSeconds", request.wait_time_seconds, 0, 20)
+        check_range("VisibilityTimeout", request.visibility_timeout, 0, 43_200)
+        return PendingReceive(self.queues, self._moves, request)
 
     def _create_queue(self, request: shapes.CreateQueue, now: float) -> shapes.Answer:
         self.queues.create(request.queue_name, request.attributes, request.tags, now)
@@ -211,13 +225,8 @@ class Sqs:
 
     def _list_sources(self, request: shapes.Named, now: float) -> shapes.Answer:  # noqa: ARG002 - one shape for all
         target = self.queues.at(request.queue_url)
-        sources = [
-            self.queues.url_of(queue.name)
-            for queue in self.queues
-            if queue.settings.redrive is not None
-            and queue.settings.redrive.target_arn == target.arn
-        ]
-        return {"queueUrls": sources}
+        sources = self.queues.sources_of(target)
+        return {"queueUrls": [self.queues.url_of(queue.name) for queue in sources]}
 
     def _send(self, request: shapes.SendMessage, now: float) -> shapes.Answer:
         queue = self.queues.at(request.queue_url)
@@ -246,7 +255,7 @@ class Sqs:
 
     def _change(self, request: shapes.VisibilityChange, now: float) -> None:
         queue = self.queues.at(request.queue_url)
-        _check_range("VisibilityTimeout", request.visibility_timeout, 0, 43_200)
+        check_range("VisibilityTimeout", request.visibility_timeout, 0, 43_200)
         queue.change_visibility(request.receipt_handle, request.visibility_timeout, now)
 
     def _change_batch(self, request: shapes.VisibilityBatch, now: float) -> shapes.Answer:
@@ -254,7 +263,7 @@ class Sqs:
         check_batch(request.entries)
 
         def run(entry: Any) -> None:
-            _check_range("VisibilityTimeout", entry.visibility_timeout, 0, 43_200)
+            check_range("VisibilityTimeout", entry.visibility_timeout, 0, 43_200)
             queue.change_visibility(entry.receipt_handle, entry.visibility_timeout, now)
 
         return batch_answer(request.entries, run)
@@ -323,13 +332,4 @@ def _refuse_other_kind(queue: Queue, value: str) -> None:
             "InvalidAttributeValue",
             "Invalid value for the parameter FifoQueue. Reason: Modifying queue type is not "
             "supported.",
-        )
-
-
-def _check_range(name: str, value: int | None, least: int, most: int) -> None:
-    if value is not None and not least <= value <= most:
-        raise AwsFault(
-            "InvalidParameterValue",
-            f"Value {value} for parameter {name} is invalid. Reason: Must be between {least} and "
-            f"{most}, if provided.",
         )

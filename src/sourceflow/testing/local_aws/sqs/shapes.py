@@ -12,16 +12,19 @@ __all__ = (
     "Answer",
     "Attributes",
     "BatchEntry",
+    "CancelMoveTask",
     "CreateQueue",
     "DeleteBatch",
     "DeleteMessage",
     "GetQueueUrl",
+    "ListMoveTasks",
     "ListQueues",
     "Named",
     "ReceiveMessage",
     "SendBatch",
     "SendMessage",
     "SetAttributes",
+    "StartMoveTask",
     "Tags",
     "VisibilityBatch",
     "VisibilityChange",
@@ -166,6 +169,27 @@ class VisibilityBatch(Request, kw_only=True):
 
     queue_url: str
     entries: list[_VisibilityEntry] = []
+
+
+class StartMoveTask(Request, kw_only=True):
+    """StartMessageMoveTask."""
+
+    source_arn: str
+    destination_arn: str | None = None
+    max_number_of_messages_per_second: int | None = None
+
+
+class ListMoveTasks(Request, kw_only=True):
+    """ListMessageMoveTasks."""
+
+    source_arn: str
+    max_results: int | None = None
+
+
+class CancelMoveTask(Request, kw_only=True):
+    """CancelMessageMoveTask."""
+
+    task_handle: str
 
 
 Answer = dict[str, Any]
