@@ -29,6 +29,7 @@ from sourceflow.transports.aws.client.sqs_messages import (
     SystemAttributes,
     VisibilityEntry,
 )
+from sourceflow.transports.aws.client.sqs_moves import MessageMoveTask
 
 __all__ = (
     "AiohttpClient",
@@ -42,6 +43,7 @@ __all__ = (
     "DeleteEntry",
     "Endpoint",
     "HttpClient",
+    "MessageMoveTask",
     "PublishEntry",
     "ReceivedMessage",
     "RetryPolicy",

@@ -1,15 +1,12 @@
-"""Amazon SQS: the calls that carry messages, and those that look at queues."""
+"""Amazon SQS: the calls that carry messages; those about queues are in ``sqs_queues``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from sourceflow.transports.aws.client.base import ServiceClient
-from sourceflow.transports.aws.client.errors import json_error, unreadable
 from sourceflow.transports.aws.client.shapes import AttributeValue, BatchResult
 from sourceflow.transports.aws.client.sqs_messages import (
     DeleteEntry,
@@ -17,16 +14,12 @@ from sourceflow.transports.aws.client.sqs_messages import (
     SendEntry,
     VisibilityEntry,
 )
-
-if TYPE_CHECKING:
-    from sourceflow.errors import AwsError
+from sourceflow.transports.aws.client.sqs_queues import SqsQueues, read_answer
 
 __all__ = ("SqsClient",)
 
-_T = TypeVar("_T")
 
-
-class SqsClient(ServiceClient):
+class SqsClient(SqsQueues):
     """Calls SQS; every method raises a subclass of ``AwsError``, see ``ServiceClient``."""
 
     async def send_message_batch(self, queue_url: str, entries: Sequence[SendEntry]) -> BatchResult:
@@ -67,7 +60,7 @@ class SqsClient(ServiceClient):
             message_system_attribute_names=_SYSTEM_ATTRIBUTES,
         )
         answer = await self._call("ReceiveMessage", _ENCODER.encode(request), waiting=waiting)
-        return _read(_RECEIVED, answer, "ReceiveMessage").messages
+        return read_answer(_RECEIVED, answer, "ReceiveMessage").messages
 
     async def delete_message_batch(
         self, queue_url: str, entries: Sequence[DeleteEntry]
@@ -93,55 +86,6 @@ class SqsClient(ServiceClient):
         ]
         return await self._batch("ChangeMessageVisibilityBatch", _Batch(queue_url, wire), entries)
 
-    async def get_queue_url(self, name: str, *, account: str | None = None) -> str:
-        """Return the URL of a queue.
-
-        Args:
-            name: Its name.
-            account: The id of the account that owns it; None is the caller's own.
-
-        Raises:
-            AwsConfigurationError: There is no such queue.
-        """
-        answer = await self._call("GetQueueUrl", _ENCODER.encode(_GetUrl(name, account)))
-        return _read(_URL, answer, "GetQueueUrl").queue_url
-
-    async def get_queue_attributes(
-        self, queue_url: str, names: Sequence[str] = ("All",)
-    ) -> dict[str, str]:
-        """Return attributes of a queue, such as ``ApproximateNumberOfMessages``, by name."""
-        answer = await self._call(
-            "GetQueueAttributes", _ENCODER.encode(_GetAttributes(queue_url, names))
-        )
-        return _read(_ATTRIBUTES, answer, "GetQueueAttributes").attributes
-
-    async def set_queue_attributes(self, queue_url: str, attributes: Mapping[str, str]) -> None:
-        """Set attributes of a queue; they take up to a minute to count everywhere, the retention 15."""
-        await self._call(
-            "SetQueueAttributes", _ENCODER.encode(_SetAttributes(queue_url, dict(attributes)))
-        )
-
-    async def create_queue(
-        self,
-        name: str,
-        *,
-        attributes: Mapping[str, str] | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> str:
-        """Create a queue, or find the one of this name with these attributes; return its URL.
-
-        Raises:
-            AwsConfigurationError: One of this name exists with other attributes.
-        """
-        answer = await self._call(
-            "CreateQueue", _ENCODER.encode(_Create(name, dict(attributes or {}), dict(tags or {})))
-        )
-        return _read(_URL, answer, "CreateQueue").queue_url
-
-    async def delete_queue(self, queue_url: str) -> None:
-        """Delete a queue with all that is in it; a new one of the name is refused for a minute."""
-        await self._call("DeleteQueue", _ENCODER.encode(_Queue(queue_url)))
-
     async def _batch(
         self,
         operation: str,
@@ -149,23 +93,10 @@ class SqsClient(ServiceClient):
         entries: Sequence[SendEntry | DeleteEntry | VisibilityEntry],
     ) -> BatchResult:
         answer = await self._call(operation, _ENCODER.encode(request))
-        result = _read(_RESULT, answer, operation)
+        result = read_answer(_RESULT, answer, operation)
         if len(result.successful) + len(result.failed) == len(entries):
             return result
         return result.completed(entry.id for entry in entries)
-
-    @staticmethod
-    def _read_error(
-        status: int, headers: Mapping[str, str], body: bytes, *, operation: str
-    ) -> AwsError:
-        return json_error(status, headers, body, operation=operation)
-
-    @staticmethod
-    def _headers(operation: str) -> Mapping[str, str]:
-        return {
-            "Content-Type": "application/x-amz-json-1.0",
-            "X-Amz-Target": f"AmazonSQS.{operation}",
-        }
 
 
 class _SendEntry(msgspec.Struct, rename="pascal", omit_defaults=True, gc=False):
@@ -203,39 +134,6 @@ class _Received(msgspec.Struct, rename="pascal"):
     messages: list[ReceivedMessage] = []
 
 
-class _GetUrl(
-    msgspec.Struct,
-    rename={"name": "QueueName", "account": "QueueOwnerAWSAccountId"},
-    omit_defaults=True,
-):
-    name: str
-    account: str | None = None
-
-
-class _Queue(msgspec.Struct, rename="pascal"):
-    queue_url: str
-
-
-class _GetAttributes(_Queue, rename="pascal"):
-    attribute_names: Sequence[str]
-
-
-class _SetAttributes(_Queue, rename="pascal"):
-    attributes: dict[str, str]
-
-
-class _Attributes(msgspec.Struct, rename="pascal"):
-    attributes: dict[str, str] = {}
-
-
-class _Create(
-    msgspec.Struct, rename={"name": "QueueName", "attributes": "Attributes"}, omit_defaults=True
-):
-    name: str
-    attributes: dict[str, str] = {}
-    tags: dict[str, str] = {}
-
-
 _ALL = ("All",)
 _SYSTEM_ATTRIBUTES = (
     "ApproximateReceiveCount",
@@ -251,8 +149,6 @@ _ENCODER = msgspec.json.Encoder()
 # SQS writes the numbers among the system attributes as strings.
 _RECEIVED = msgspec.json.Decoder(_Received, strict=False)
 _RESULT = msgspec.json.Decoder(BatchResult)
-_URL = msgspec.json.Decoder(_Queue)
-_ATTRIBUTES = msgspec.json.Decoder(_Attributes)
 
 
 def _to_wire(entry: SendEntry) -> _SendEntry:
@@ -272,10 +168,3 @@ def _to_wire(entry: SendEntry) -> _SendEntry:
 
 def _seconds(duration: timedelta) -> int:
     return -(-duration // timedelta(seconds=1))  # rounded up: half a second must not become none
-
-
-def _read(decoder: msgspec.json.Decoder[_T], answer: bytes, operation: str) -> _T:
-    try:
-        return decoder.decode(answer)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise unreadable(operation) from error

@@ -32,12 +32,14 @@ CODES = {
         "AccessDenied", "AccessDeniedException", "AuthorizationError", "InvalidAddress", "KmsAccessDenied",
         "KmsDisabled", "KmsInvalidState", "KmsNotFound", "KmsInvalidKeyUsage", "KmsOptInRequired",
         "KMS.DisabledException", "KMSOptInRequired", "InvalidSecurity", "QueueNameExists",
+        "ResourceNotFoundException",
     ],
     AwsLeaseLostError: ["ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidIdFormat"],
     AwsRequestError: [
         "InvalidMessageContents", "InvalidParameterValue", "ParameterValueInvalid", "InvalidParameter",
         "AWS.SimpleQueueService.BatchRequestTooLong", "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
         "AWS.SimpleQueueService.EmptyBatchRequest", "BatchEntryIdsNotDistinct", "UnsupportedOperation",
+        "AWS.SimpleQueueService.UnsupportedOperation",
     ],
 }  # fmt: skip
 

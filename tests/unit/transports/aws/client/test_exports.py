@@ -16,6 +16,7 @@ def test_the_client_exports_these_names():
         "DeleteEntry",
         "Endpoint",
         "HttpClient",
+        "MessageMoveTask",
         "PublishEntry",
         "ReceivedMessage",
         "RetryPolicy",

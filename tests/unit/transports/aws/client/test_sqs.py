@@ -12,6 +12,7 @@ from sourceflow.transports.aws.client import (
     BatchResult,
     BatchSuccess,
     DeleteEntry,
+    MessageMoveTask,
     SendEntry,
     VisibilityEntry,
 )
@@ -280,3 +281,70 @@ async def test_a_successful_answer_that_cannot_be_read_is_a_passing_fault(sqs, h
     with pytest.raises(AwsTransientError) as caught:
         await sqs.get_queue_url("orders")
     assert (caught.value.code, caught.value.operation) == ("UnreadableAnswer", "GetQueueUrl")
+
+
+async def test_a_queue_is_purged(sqs, http):
+    http.then(b"")
+    await sqs.purge_queue(URL)
+    assert http.sent[0].json == {"QueueUrl": URL}
+    assert operation_of(http.sent[0]) == "AmazonSQS.PurgeQueue"
+
+
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        ({}, {}),
+        (
+            {"destination_arn": "arn:to", "rate": 5},
+            {"DestinationArn": "arn:to", "MaxNumberOfMessagesPerSecond": 5},
+        ),
+    ],
+)
+async def test_a_move_task_is_started_with_what_is_said(sqs, http, options, sent):
+    http.then({"TaskHandle": "h"})
+    assert await sqs.start_message_move_task("arn:from", **options) == "h"
+    assert http.sent[0].json == {"SourceArn": "arn:from", **sent}
+    assert operation_of(http.sent[0]) == "AmazonSQS.StartMessageMoveTask"
+
+
+async def test_move_tasks_are_read(sqs, http):
+    running = {
+        "TaskHandle": "h",
+        "Status": "RUNNING",
+        "SourceArn": "arn:from",
+        "DestinationArn": "arn:to",
+        "MaxNumberOfMessagesPerSecond": 5,
+        "ApproximateNumberOfMessagesMoved": 1,
+        "ApproximateNumberOfMessagesToMove": 2,
+        "StartedTimestamp": 1_700_000_000_000,
+    }
+    failed = {"Status": "FAILED", "SourceArn": "arn:from", "FailureReason": "Because"}
+    http.then({"Results": [running, failed]})
+    assert await sqs.list_message_move_tasks("arn:from", limit=3) == [
+        MessageMoveTask(
+            task_handle="h",
+            status="RUNNING",
+            source_arn="arn:from",
+            destination_arn="arn:to",
+            max_number_of_messages_per_second=5,
+            approximate_number_of_messages_moved=1,
+            approximate_number_of_messages_to_move=2,
+            started_timestamp=1_700_000_000_000,
+        ),
+        MessageMoveTask(status="FAILED", source_arn="arn:from", failure_reason="Because"),
+    ]
+    assert http.sent[0].json == {"SourceArn": "arn:from", "MaxResults": 3}
+    assert operation_of(http.sent[0]) == "AmazonSQS.ListMessageMoveTasks"
+
+
+async def test_a_queue_may_have_no_move_tasks(sqs, http):
+    http.then({})
+    assert await sqs.list_message_move_tasks("arn:from") == []
+    assert http.sent[0].json == {"SourceArn": "arn:from", "MaxResults": 10}
+
+
+async def test_a_move_task_is_cancelled_and_says_how_far_it_came(sqs, http):
+    http.then({"ApproximateNumberOfMessagesMoved": 7})
+    assert await sqs.cancel_message_move_task("h") == 7
+    assert http.sent[0].json == {"TaskHandle": "h"}
+    assert operation_of(http.sent[0]) == "AmazonSQS.CancelMessageMoveTask"
