@@ -83,7 +83,7 @@ class LocalAws:
         self._sns = Sns(
             region=region,
             account_id=account_id,
-            deliver=lambda delivery: self._sqs.queues.deliver(delivery, self._now()),
+            deliver=lambda delivery: self._sqs.deliver(delivery, self._now()),
             endpoint=lambda: self.endpoint_url,
         )
         self._waiting: dict[Queue, set[asyncio.Future[None]]] = {}

@@ -23,6 +23,7 @@ from sourceflow.testing.local_aws.sqs.sending import check_message
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sourceflow.testing.local_aws.sns.delivery import Delivery
     from sourceflow.testing.local_aws.sqs.queue import Queue
 
 __all__ = ("PendingReceive", "Sqs")
@@ -157,6 +158,11 @@ class Sqs:
         check_range("WaitTimeSeconds", request.wait_time_seconds, 0, 20)
         check_range("VisibilityTimeout", request.visibility_timeout, 0, 43_200)
         return PendingReceive(self.queues, self._moves, request)
+
+    def deliver(self, delivery: Delivery, now: float) -> bool:
+        """Take a message from SNS behind what moved before; see ``Queues.deliver``."""
+        self._moves.advance(now)
+        return self.queues.deliver(delivery, now)
 
     def _create_queue(self, request: shapes.CreateQueue, now: float) -> shapes.Answer:
         self.queues.create(request.queue_name, request.attributes, request.tags, now)

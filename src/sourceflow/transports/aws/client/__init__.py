@@ -1,6 +1,6 @@
-"""A thin client of SQS and SNS: only the calls that carry messages, at the least cost.
+"""A thin client of SQS and SNS: the calls that carry messages, at the least cost, and those about queues.
 
-Everything that is called rarely (creating topics, policies, subscriptions) goes through botocore instead.
+Everything else that is called rarely (creating topics, policies, subscriptions) goes through botocore instead.
 """
 
 from __future__ import annotations
