@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,7 +13,6 @@ from sourceflow.transports.aws.batcher import MAX_ENTRIES
 from sourceflow.transports.aws.client import VisibilityEntry
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Sequence
 
     from sourceflow.clock import Clock
@@ -67,6 +67,7 @@ class Leases:
         self._sqs = sqs
         self._queue_url = queue_url
         self._visibility = visibility
+        self._look = visibility.total_seconds() / LOOKS
         self._clock = clock
         self._queue = queue
         self._held: dict[Lease, None] = {}
@@ -89,10 +90,23 @@ class Leases:
         return [lease for lease in self._held if not lease.done]
 
     async def run(self) -> None:
-        """Renew leases until cancelled."""
+        """Renew leases until cancelled, and lose those that could not be.
+
+        The two go side by side: a call that takes its time delays no loss.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._renew_at_each_look())
+            tasks.create_task(self._expire_at_each_look())
+
+    async def _renew_at_each_look(self) -> None:
         while True:
-            await self._clock.sleep(self._visibility.total_seconds() / LOOKS)
+            await self._clock.sleep(self._look)
             await self.renew()
+
+    async def _expire_at_each_look(self) -> None:
+        while True:
+            await self._clock.sleep(self._look)
+            self.expire()
 
     async def renew(self) -> None:
         """Renew what is due; note what is lost."""
@@ -101,9 +115,12 @@ class Leases:
         due = [lease for lease in self._held if not lease.lost and lease.expires - now <= margin]
         for start in range(0, len(due), MAX_ENTRIES):
             await self._renew(due[start : start + MAX_ENTRIES])
-        now = self._clock.monotonic()
-        for lease in due:
-            if not lease.lost and lease.expires <= now:
+
+    def expire(self) -> None:
+        """Lose what would end before the next look."""
+        next_look = self._clock.monotonic() + self._look
+        for lease in self.held():
+            if not lease.lost and lease.expires <= next_look:
                 self._lost(lease, "it could not be renewed in time")
 
     async def _renew(self, leases: Sequence[Lease]) -> None:

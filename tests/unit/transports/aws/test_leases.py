@@ -81,6 +81,32 @@ async def test_a_lease_that_cannot_be_renewed_is_lost_before_others_see_the_mess
     assert "the lease on message" in caplog.text
 
 
+@pytest.mark.parametrize("after", [0.0, 1.0, 2.5, 3.7])
+async def test_a_lease_is_lost_in_time_whenever_it_began(
+    take, renewing, clock, wire, url, receive_all, after
+):
+    await clock.advance(timedelta(seconds=after))
+    [lease] = await take(1)
+    wire.next("ChangeMessageVisibilityBatch", *[AwsTransientError("away", code="Gone")] * 1000)
+
+    while not lease.lost:
+        assert await receive_all(url) == []
+        await clock.advance(timedelta(seconds=0.1))
+
+
+async def test_a_renewal_that_does_not_return_delays_no_loss(
+    take, renewing, clock, sqs, monkeypatch
+):
+    [lease] = await take(1)
+
+    async def hang(*_):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(sqs, "change_message_visibility_batch", hang)
+    await clock.advance(VISIBILITY)
+    assert lease.lost
+
+
 async def test_losing_a_lease_cancels_its_handler(take, leases, clock, wire):
     [lease] = await take(1)
     lease.handling = asyncio.create_task(asyncio.Event().wait())
