@@ -61,9 +61,17 @@ class TaskScope:
     def create_task(
         self, work: Coroutine[Any, Any, ResultT], *, name: str | None = None
     ) -> asyncio.Task[ResultT]:
-        """Start a task in the scope."""
+        """Start a task in the scope.
+
+        Raises:
+            RuntimeError: The scope is ending, as it was cancelled or one of its tasks has failed.
+        """
         assert self._tasks is not None  # the scope is open
-        return self._tasks.create_task(work, name=name)
+        try:
+            return self._tasks.create_task(work, name=name)
+        except RuntimeError:
+            work.close()  # it will never be awaited
+            raise
 
     async def __aexit__(
         self,

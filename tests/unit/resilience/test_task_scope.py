@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 
 import pytest
 
@@ -112,3 +113,16 @@ async def test_a_task_that_fails_once_the_scope_is_left_comes_out_without_a_canc
         async with TaskScope() as tasks:
             tasks.create_task(fail_later())
     assert asyncio.current_task().cancelling() == 0
+
+
+async def test_what_is_started_too_late_is_closed():
+    async def work():
+        raise AssertionError("it began")
+
+    scope = TaskScope()
+    async with scope:
+        pass
+    late = work()
+    with pytest.raises(RuntimeError):
+        scope.create_task(late)
+    assert inspect.getcoroutinestate(late) == inspect.CORO_CLOSED
