@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from sourceflow.bus.changes import UNCHANGED, Unchanged
+from sourceflow.domain.binding import create
 from sourceflow.domain.context import handling
 from sourceflow.domain.handlers import DELETE, Delete
 from sourceflow.errors import AlreadyExistsError, HandlingError, NotFoundError
@@ -52,10 +53,12 @@ async def call_handler(
             raise NotFoundError(_name(handler), key)
     elif handler.mark.creates:
         raise AlreadyExistsError(_name(handler), key)
-    instance = wiring.create(handler.component, scope)
+    instance = create(handler.component, wiring.arguments[handler.component], scope)
     token = handling.set(handler.name)
     try:
-        result = await handler.call(instance, message, state)
+        result = handler.call(instance, message, state)
+        if handler.is_async:
+            result = await result
     except asyncio.CancelledError:
         # Only who cancels *this* task ends it. A handler that awaited a task of its own which was
         # cancelled has failed like any other: its message is tried again.

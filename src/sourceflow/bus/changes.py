@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-if TYPE_CHECKING:
-    from sourceflow.domain.handlers import Delete
-    from sourceflow.messages import Envelope, KeyType
+import msgspec
+
+from sourceflow.domain.handlers import Delete
+from sourceflow.messages import Envelope, KeyType
 
 __all__ = (
     "UNCHANGED",
@@ -101,8 +101,7 @@ class OutboxRow(NamedTuple):
         return self.envelope.source, self.envelope.id, self.destination
 
 
-@dataclass(slots=True, kw_only=True)
-class StreamChange:
+class StreamChange(msgspec.Struct, kw_only=True):
     """The step of one stream from number ``expected`` to the next.
 
     Attributes:
@@ -120,8 +119,7 @@ class StreamChange:
     command: Envelope[Any] | None
 
 
-@dataclass(slots=True, kw_only=True)
-class RowChange:
+class RowChange(msgspec.Struct, kw_only=True):
     """The new value of one row of a view model.
 
     Attributes:
@@ -137,8 +135,7 @@ class RowChange:
     row: Any | Delete
 
 
-@dataclass(slots=True)
-class Changes:
+class Changes(msgspec.Struct):
     """Everything one unit of work writes.
 
     Attributes:
@@ -150,8 +147,8 @@ class Changes:
         outbox: What leaves after the commit.
     """
 
-    claims: list[Claim] = field(default_factory=list)
+    claims: list[Claim] = []
     stream: StreamChange | None = None
-    rows: list[RowChange] = field(default_factory=list)
-    events: list[tuple[Envelope[Any], Stream | None]] = field(default_factory=list)
-    outbox: list[OutboxRow] = field(default_factory=list)
+    rows: list[RowChange] = []
+    events: list[tuple[Envelope[Any], Stream | None]] = []
+    outbox: list[OutboxRow] = []

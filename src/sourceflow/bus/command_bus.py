@@ -8,10 +8,10 @@ from sourceflow.bus.call import call_handler
 from sourceflow.bus.changes import UNCHANGED, Changes, Claim, Stream, StreamChange
 from sourceflow.bus.conflict import retry_conflicts
 from sourceflow.bus.event_bus import Rows
-from sourceflow.bus.middleware import chain
+from sourceflow.bus.middleware import around
 from sourceflow.bus.ports import Head
 from sourceflow.bus.router import stream_name
-from sourceflow.bus.scope import HandlerScope
+from sourceflow.bus.scope import Backstage, HandlerScope, collect
 from sourceflow.errors import DuplicateError, NoHandlerError
 
 if TYPE_CHECKING:
@@ -68,9 +68,9 @@ class CommandBus:
         self._locks = locks
         self._clock = clock
         self._observer = observer
-        self._around_handle = chain(middleware, "handle_command")
-        self._around_dispatch = chain(middleware, "dispatch_command")
-        self._around_event = chain(middleware, "dispatch_event")
+        self._backstage = Backstage.of(stores, router, middleware)
+        self._run = around(middleware, "handle_command", self._run_once)
+        self._dispatch = around(middleware, "dispatch_event", collect)
 
     async def handle(self, command: Envelope[Any], *, attempt: int = 1) -> Sequence[OutboxRow]:
         """Handle a command and commit.
@@ -92,17 +92,19 @@ class CommandBus:
             )
         stream = stream_of(handler, command)
         started = self._clock.monotonic()
-        async with self._locks.hold((stream,)):
-            try:
-                rows, scope = await retry_conflicts(
-                    lambda: self._handle(command, handler, stream, attempt), clock=self._clock
-                )
-            except DuplicateError:
-                self._observer.duplicate(command)
-                raise
-            except Exception as error:
-                self._observer.failed(command, handler.name, error)
-                raise
+        await self._locks.acquire(stream)
+        try:
+            rows, scope = await retry_conflicts(
+                lambda: self._handle(command, handler, stream, attempt), clock=self._clock
+            )
+        except DuplicateError:
+            self._observer.duplicate(command)
+            raise
+        except Exception as error:
+            self._observer.failed(command, handler.name, error)
+            raise
+        finally:
+            self._locks.release(stream)
         if scope is not None:
             seconds = self._clock.monotonic() - started
             self._observer.handled(command, scope.sequence, seconds)
@@ -116,56 +118,76 @@ class CommandBus:
             head = await self._head(uow, handler, stream, claim)
             if head.claimed:
                 raise DuplicateError(f"{command.type_name} {command.id} was handled before")
-            run = _Run(self, handler, head, attempt)
-            await self._around_handle(run)(command)
-            if run.scope is None:  # a middleware stopped it
+            run = await self._run(command, handler, head, attempt)
+            if run is None:  # a middleware stopped it
                 return (), None
-            changes = Changes(claims=[claim])
+            scope, entity = run
+            changes = Changes([claim])
             if handler.state_type is not None:
                 changes.stream = StreamChange(
                     stream=stream,
                     entity_type=handler.state_type,
                     expected=head.number,
-                    entity=run.entity,
+                    entity=entity,
                     command=command,
                 )
-            projected = await self._collect(run.scope, stream, changes, uow, attempt)
+            projected = await self._publish(scope.events, stream, changes, uow, attempt)
+            changes.outbox += [self._router.command_row(each, stream) for each in scope.commands]
             rows = await uow.commit(changes)
         for event, subscriber in projected:
             self._observer.projected(event, subscriber)
-        return rows, run.scope
+        return rows, scope
 
     async def _head(self, uow: UnitOfWork, handler: Handler, stream: Stream, claim: Claim) -> Head:
         if handler.state_type is None:
             return Head(0, None, claim in await uow.claimed((claim,)))
         return await uow.head(stream, handler.state_type, claim)
 
-    async def _collect(
+    async def _run_once(
         self,
-        scope: HandlerScope,
+        command: Envelope[Any],
+        handler: Handler,
+        head: Head,
+        attempt: int,
+        *,
+        is_replay: bool = False,
+    ) -> tuple[HandlerScope, Any]:
+        """Run a saga's method; return what it collected, and the new state."""
+        numbered = handler.state_type is not None
+        scope = HandlerScope(
+            self._backstage,
+            command,
+            sequence=head.number + 1 if numbered else None,
+            attempt=attempt,
+            is_replay=is_replay,
+        )
+        entity = await call_handler(
+            self._wiring, handler, scope, command.message, state=head.entity, key=command.key
+        )
+        return scope, entity
+
+    async def _publish(
+        self,
+        events: Sequence[Envelope[Any]],
         stream: Stream,
         changes: Changes,
         uow: UnitOfWork,
         attempt: int,
-    ) -> list[tuple[Envelope[Any], str]]:
-        """Gather what the handler sent and raised, and project inline views."""
+    ) -> Sequence[tuple[Envelope[Any], str]]:
+        """Gather what becomes of events that were raised, and project inline views."""
+        if not events:
+            return ()
         rows = Rows(uow.row)
         projected: list[tuple[Envelope[Any], str]] = []
         dispatched: list[Envelope[Any]] = []
-
-        async def dispatch(event: Envelope[Any]) -> None:
-            dispatched.append(event)
-
-        around = self._around_event(dispatch)
-        for event in scope.events:
-            await around(event)
+        for event in events:
+            await self._dispatch(event, dispatched)
         for event in dispatched:
             inline, later = self._router.event_plan(type(event.message))
             changes.events.append((event, stream))
             await self._events.project_inline(inline, event, rows, attempt=attempt)
             projected += [(event, each.name) for each in inline]
             changes.outbox += [self._router.row(event, place, stream) for place in later]
-        changes.outbox += [self._router.command_row(each, stream) for each in scope.commands]
         changes.rows = rows.changes()
         return projected
 
@@ -177,68 +199,9 @@ class CommandBus:
         Returns:
             The new state, ``DELETE`` or ``UNCHANGED``, and the events it raised.
         """
-        run = _Run(self, handler, Head(sequence - 1, entity, claimed=False), 1, is_replay=True)
-        await self._around_handle(run)(command)
-        return run.entity, [] if run.scope is None else run.scope.events
-
-    def scope(
-        self,
-        command: Envelope[Any],
-        sequence: int | None,
-        attempt: int,
-        *,
-        is_replay: bool,
-    ) -> HandlerScope:
-        """Make what stands behind a saga while it handles a command."""
-        return HandlerScope(
-            stores=self._stores,
-            router=self._router,
-            around_dispatch=self._around_dispatch,
-            cause=command,
-            sequence=sequence,
-            attempt=attempt,
-            is_replay=is_replay,
-        )
-
-    async def call(
-        self, handler: Handler, scope: HandlerScope, command: Envelope[Any], entity: Any | None
-    ) -> Any:
-        """Run a saga's method."""
-        return await call_handler(
-            self._wiring, handler, scope, command.message, state=entity, key=command.key
-        )
-
-
-class _Run:
-    """The last step behind the middleware; a hook may take it twice, the last time counts."""
-
-    __slots__ = ("_attempt", "_bus", "_handler", "_head", "_is_replay", "entity", "scope")
-
-    def __init__(
-        self,
-        bus: CommandBus,
-        handler: Handler,
-        head: Head,
-        attempt: int,
-        *,
-        is_replay: bool = False,
-    ) -> None:
-        self._bus = bus
-        self._handler = handler
-        self._head = head
-        self._attempt = attempt
-        self._is_replay = is_replay
-        self.scope: HandlerScope | None = None
-        self.entity: Any = UNCHANGED
-
-    async def __call__(self, command: Envelope[Any]) -> None:
-        self.scope, self.entity = None, UNCHANGED
-        numbered = self._handler.state_type is not None
-        scope = self._bus.scope(
-            command,
-            self._head.number + 1 if numbered else None,
-            self._attempt,
-            is_replay=self._is_replay,
-        )
-        self.entity = await self._bus.call(self._handler, scope, command, self._head.entity)
-        self.scope = scope
+        head = Head(sequence - 1, entity, claimed=False)
+        run = await self._run(command, handler, head, 1, is_replay=True)
+        if run is None:
+            return UNCHANGED, []
+        scope, state = run
+        return state, scope.events

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import msgspec
+
 from sourceflow.bus.call import call_handler
 from sourceflow.bus.changes import UNCHANGED, Changes, Claim, RowChange, Stream
 from sourceflow.bus.conflict import retry_conflicts
-from sourceflow.bus.middleware import chain
-from sourceflow.bus.ports import Row
-from sourceflow.bus.scope import HandlerScope
+from sourceflow.bus.middleware import around
+from sourceflow.bus.scope import Backstage, HandlerScope
 from sourceflow.bus.wiring import is_view
 from sourceflow.domain.handlers import DELETE
 from sourceflow.errors import DependencyError, Discard, DuplicateError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from sourceflow.bus.locks import KeyedLocks
     from sourceflow.bus.middleware import Middleware
     from sourceflow.bus.observer import Observer
-    from sourceflow.bus.ports import Stores
+    from sourceflow.bus.ports import Row, Stores
     from sourceflow.bus.router import Router
     from sourceflow.bus.wiring import Wiring
     from sourceflow.clock import Clock
@@ -52,6 +53,14 @@ class Delivered:
     fresh: bool = False
 
 
+class _Known(msgspec.Struct, frozen=True):
+    """A row as a unit of work knows it: the version that was read, and the value as it is now."""
+
+    version: int
+    value: Any | None
+    is_changed: bool = False
+
+
 class Rows:
     """Rows of view models as one unit of work sees them: read once, changed in memory.
 
@@ -59,52 +68,54 @@ class Rows:
     savepoint around one subscriber.
     """
 
-    __slots__ = ("_changed", "_read", "_seen")
+    __slots__ = ("_known", "_read")
 
     def __init__(self, read: Callable[[type[Any], KeyType], Awaitable[Row[Any]]]) -> None:
         self._read = read
-        self._seen: dict[tuple[type[Any], KeyType], Row[Any]] = {}
-        self._changed: set[tuple[type[Any], KeyType]] = set()
+        self._known: dict[tuple[type[Any], KeyType], _Known] = {}
 
     async def get(self, row_type: type[Any], key: KeyType) -> Any | None:
         """Return a row as it is now."""
-        place = (row_type, key)
-        if place not in self._seen:
-            self._seen[place] = await self._read(row_type, key)
-        return self._seen[place].value
+        known = self._known.get((row_type, key))
+        if known is None:
+            version, value = await self._read(row_type, key)
+            known = self._known[row_type, key] = _Known(version, value)
+        return known.value
 
     def put(self, row_type: type[Any], key: KeyType, value: Any | None) -> None:
         """Change a row that was read before."""
-        place = (row_type, key)
-        self._seen[place] = Row(self._seen[place].version, value)
-        self._changed.add(place)
+        version = self._known[row_type, key].version
+        self._known[row_type, key] = _Known(version, value, is_changed=True)
 
     def values(self, row_type: type[Any]) -> dict[KeyType, Any]:
         """Return all rows of a view model that were changed and are there."""
         return {
-            key: self._seen[each, key].value
-            for each, key in self._changed
-            if each is row_type and self._seen[each, key].value is not None
+            key: known.value
+            for (each, key), known in self._known.items()
+            if each is row_type and known.is_changed and known.value is not None
         }
 
-    def save(self) -> tuple[dict[Any, Any], set[Any]]:
+    def save(self) -> dict[Any, Any]:
         """Return a savepoint."""
-        return dict(self._seen), set(self._changed)
+        return dict(self._known)
 
-    def restore(self, savepoint: tuple[dict[Any, Any], set[Any]]) -> None:
+    def restore(self, savepoint: dict[Any, Any]) -> None:
         """Go back to a savepoint."""
-        self._seen, self._changed = dict(savepoint[0]), set(savepoint[1])
+        self._known = dict(savepoint)
 
     def changes(self) -> list[RowChange]:
         """Return what is to be written, in key order, so that writers cannot deadlock."""
-        places = sorted(self._changed, key=lambda place: (place[0].__name__, repr(place[1])))
-        return [self._change(row_type, key) for row_type, key in places]
-
-    def _change(self, row_type: type[Any], key: KeyType) -> RowChange:
-        version, value = self._seen[row_type, key]
-        return RowChange(
-            row_type=row_type, key=key, expected=version, row=DELETE if value is None else value
-        )
+        changed = [(*place, known) for place, known in self._known.items() if known.is_changed]
+        changed.sort(key=lambda each: (each[0].__name__, repr(each[1])))
+        return [
+            RowChange(
+                row_type=row_type,
+                key=key,
+                expected=known.version,
+                row=DELETE if known.value is None else known.value,
+            )
+            for row_type, key, known in changed
+        ]
 
 
 def row_keys(handler: Handler, event: Envelope[Any]) -> list[KeyType]:
@@ -141,8 +152,9 @@ class EventBus:
         self._locks = locks
         self._clock = clock
         self._observer = observer
-        self._around_handle = chain(middleware, "handle_event")
-        self._around_dispatch = chain(middleware, "dispatch_command")
+        self._backstage = Backstage.of(stores, router, middleware)
+        self._handle = around(middleware, "handle_event", self._handle_once)
+        self._replay = around(middleware, "handle_event", self._replay_once)
 
     async def deliver(
         self,
@@ -237,21 +249,30 @@ class EventBus:
     async def _run(
         self, handler: Handler, event: Envelope[Any], rows: Rows, attempt: int
     ) -> list[OutboxRow]:
-        sent: list[Envelope[Any]] = []
         savepoint = rows.save()
-
-        async def last(message: Envelope[Any]) -> None:
-            rows.restore(savepoint)  # a hook may call twice; the last run counts
-            scope = self._scope(message, attempt)
-            if is_view(handler):
-                await self._project(handler, message, rows, scope)
-            else:
-                await call_handler(self._wiring, handler, scope, message.message)
-            sent[:] = scope.commands
-
-        await self._around_handle(last)(event)
+        scope = await self._handle(event, handler, rows, savepoint, attempt)
+        if scope is None:  # stopped, or its failure was caught: nothing half done is left
+            rows.restore(savepoint)
+            return []
         stream = Stream(handler.name, event.key)
-        return [self._router.command_row(command, stream) for command in sent]
+        return [self._router.command_row(command, stream) for command in scope.commands]
+
+    async def _handle_once(
+        self,
+        event: Envelope[Any],
+        handler: Handler,
+        rows: Rows,
+        savepoint: dict[Any, Any],
+        attempt: int,
+    ) -> HandlerScope:
+        """Run a subscriber; return what it collected."""
+        rows.restore(savepoint)  # a hook may call twice; the last run counts
+        scope = HandlerScope(self._backstage, event, sequence=event.sequence, attempt=attempt)
+        if is_view(handler):
+            await self._project(handler, event, rows, scope)
+        else:
+            await call_handler(self._wiring, handler, scope, event.message)
+        return scope
 
     async def project_inline(
         self, handlers: Sequence[Handler], event: Envelope[Any], rows: Rows, *, attempt: int
@@ -265,11 +286,13 @@ class EventBus:
 
     async def project(self, handler: Handler, event: Envelope[Any], rows: Rows) -> None:
         """Project an event for a replay or a rebuild: through the hooks, and nothing leaves."""
+        await self._replay(event, handler, rows)
 
-        async def last(message: Envelope[Any]) -> None:
-            await self._project(handler, message, rows, self._scope(message, 1, is_replay=True))
-
-        await self._around_handle(last)(event)
+    async def _replay_once(self, event: Envelope[Any], handler: Handler, rows: Rows) -> None:
+        scope = HandlerScope(
+            self._backstage, event, sequence=event.sequence, attempt=1, is_replay=True
+        )
+        await self._project(handler, event, rows, scope)
 
     async def _project(
         self, handler: Handler, event: Envelope[Any], rows: Rows, scope: HandlerScope
@@ -287,19 +310,6 @@ class EventBus:
             )
             if result is not UNCHANGED:
                 rows.put(row_type, key, None if result is DELETE else result)
-
-    def _scope(
-        self, event: Envelope[Any], attempt: int, *, is_replay: bool = False
-    ) -> HandlerScope:
-        return HandlerScope(
-            stores=self._stores,
-            router=self._router,
-            around_dispatch=self._around_dispatch,
-            cause=event,
-            sequence=event.sequence,
-            attempt=attempt,
-            is_replay=is_replay,
-        )
 
 
 def _places(handlers: Sequence[Handler], event: Envelope[Any]) -> list[tuple[str, str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,12 +18,15 @@ class KeyedLocks:
     They spare writers of one process the lost race; that no race is *won* twice is the store's
     business. Several keys are always taken in one order, so holders cannot wait for each other
     in a ring.
+
+    Invariant: a key is in ``_queues`` exactly while somebody holds it. Who lets go hands it to the
+    first that still waits: nobody else can get in between.
     """
 
-    __slots__ = ("_locks",)
+    __slots__ = ("_queues",)
 
     def __init__(self) -> None:
-        self._locks: dict[Hashable, tuple[asyncio.Lock, list[int]]] = {}
+        self._queues: dict[Hashable, deque[asyncio.Future[None]] | None] = {}
 
     def hold(self, keys: Iterable[Hashable]) -> _Hold:
         """Hold the locks of all keys: ``async with locks.hold(keys):``."""
@@ -30,31 +34,37 @@ class KeyedLocks:
 
     async def acquire(self, key: Hashable) -> None:
         """Take one lock, waiting for it."""
-        lock, users = self._locks.setdefault(key, (asyncio.Lock(), [0]))
-        users[0] += 1
+        if key not in self._queues:
+            self._queues[key] = None  # most are never waited for
+            return
+        queue = self._queues[key]
+        if queue is None:
+            queue = self._queues[key] = deque()
+        turn = asyncio.get_running_loop().create_future()
+        queue.append(turn)
         try:
-            await lock.acquire()
+            await turn
         except asyncio.CancelledError:
-            self._forget(key, users)
+            if not turn.cancelled():  # it was handed over in the meantime
+                self.release(key)
             raise
 
     def release(self, key: Hashable) -> None:
         """Let go of one lock."""
-        lock, users = self._locks[key]
-        lock.release()
-        self._forget(key, users)
-
-    def _forget(self, key: Hashable, users: list[int]) -> None:
-        users[0] -= 1
-        if users[0] == 0:
-            del self._locks[key]
+        queue = self._queues[key]
+        while queue:
+            turn = queue.popleft()
+            if not turn.done():  # else its task was cancelled
+                turn.set_result(None)
+                return
+        del self._queues[key]
 
     def __len__(self) -> int:
-        return len(self._locks)
+        return len(self._queues)
 
 
 class _Hold:
-    """The locks of some keys while a block runs; a class, as every message pays for it."""
+    """The locks of some keys while a block runs."""
 
     __slots__ = ("_held", "_keys", "_locks")
 

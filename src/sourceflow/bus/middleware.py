@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
 from sourceflow.messages import Envelope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ("Middleware", "Next", "chain")
+__all__ = ("Middleware", "Next", "around", "chain")
+
+P = ParamSpec("P")
+ResultT = TypeVar("ResultT")
 
 Next = Callable[[Envelope[Any]], Awaitable[None]]
 """What a hook calls to go on; it may hand on a changed envelope, call it again, or not at all."""
@@ -47,6 +50,38 @@ class Middleware:
 HOOKS: Final = ("dispatch_command", "handle_command", "dispatch_event", "handle_event")
 
 
+def around(
+    middleware: Sequence[Middleware],
+    hook: str,
+    step: Callable[Concatenate[Envelope[Any], P], Awaitable[ResultT]],
+) -> Callable[Concatenate[Envelope[Any], P], Awaitable[ResultT | None]]:
+    """Return a step of the journey with the hooks of all middleware around it.
+
+    A hook may run the step again, or not at all: the last run counts. Where no middleware has the
+    hook, it is the step itself.
+
+    Returns:
+        Runs the step, and returns what its last run has returned; None where a hook has stopped
+        the message or caught what the last run raised.
+    """
+    wrap = chain(middleware, hook)
+    if wrap is _unchanged:
+        return step
+
+    async def run(message: Envelope[Any], /, *args: P.args, **kwargs: P.kwargs) -> ResultT | None:
+        result: ResultT | None = None
+
+        async def last(message: Envelope[Any]) -> None:
+            nonlocal result
+            result = None
+            result = await step(message, *args, **kwargs)
+
+        await wrap(last)(message)
+        return result
+
+    return run
+
+
 def chain(middleware: Sequence[Middleware], hook: str) -> Callable[[Next], Next]:
     """Return what wraps a last step in the hooks of all middleware that have them.
 
@@ -57,6 +92,8 @@ def chain(middleware: Sequence[Middleware], hook: str) -> Callable[[Next], Next]
         for each in middleware
         if getattr(type(each), hook) is not getattr(Middleware, hook)
     ]
+    if not hooks:
+        return _unchanged
 
     def wrap(last: Next) -> Next:
         step = last
@@ -65,6 +102,10 @@ def chain(middleware: Sequence[Middleware], hook: str) -> Callable[[Next], Next]
         return step
 
     return wrap
+
+
+def _unchanged(last: Next) -> Next:
+    return last
 
 
 def _step(run: Callable[[Envelope[Any], Next], Awaitable[None]], following: Next) -> Next:

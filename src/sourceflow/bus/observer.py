@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from sourceflow.bus.changes import Destination
     from sourceflow.bus.dead_letter import DeadLetter
     from sourceflow.bus.outcome import Outcome
@@ -44,52 +46,29 @@ class Observer:
         """A message was given up."""
 
 
+SIGNALS: Final = tuple(name for name in vars(Observer) if not name.startswith("_"))
+
+
 class Observers(Observer):
-    """Tells several observers in turn."""
+    """Tells several observers in turn; those that leave a signal as it is cost nothing there."""
 
-    __slots__ = ("_observers",)
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        for signal in SIGNALS:
+            listeners = [
+                listener
+                for listener in (getattr(observer, signal) for observer in observers)
+                if getattr(listener, "__func__", None) is not getattr(Observer, signal)
+            ]
+            if listeners:
+                setattr(self, signal, _tell_all(listeners))
 
-    def __init__(self, observers: tuple[Observer, ...]) -> None:
-        self._observers = observers
 
-    def sent(
-        self, envelope: Envelope[Any], destination: Destination, error: Exception | None
-    ) -> None:
-        """See ``Observer.sent``."""
-        for observer in self._observers:
-            observer.sent(envelope, destination, error)
+def _tell_all(listeners: Sequence[Callable[..., None]]) -> Callable[..., None]:
+    if len(listeners) == 1:
+        return listeners[0]
 
-    def received(self, delivery: Delivery) -> None:
-        """See ``Observer.received``."""
-        for observer in self._observers:
-            observer.received(delivery)
+    def tell(*arguments: object) -> None:
+        for listener in listeners:
+            listener(*arguments)
 
-    def settled(self, delivery: Delivery, outcome: Outcome, seconds: float) -> None:
-        """See ``Observer.settled``."""
-        for observer in self._observers:
-            observer.settled(delivery, outcome, seconds)
-
-    def handled(self, envelope: Envelope[Any], sequence: int | None, seconds: float) -> None:
-        """See ``Observer.handled``."""
-        for observer in self._observers:
-            observer.handled(envelope, sequence, seconds)
-
-    def projected(self, envelope: Envelope[Any], subscriber: str) -> None:
-        """See ``Observer.projected``."""
-        for observer in self._observers:
-            observer.projected(envelope, subscriber)
-
-    def failed(self, envelope: Envelope[Any], handler: str, error: BaseException) -> None:
-        """See ``Observer.failed``."""
-        for observer in self._observers:
-            observer.failed(envelope, handler, error)
-
-    def duplicate(self, envelope: Envelope[Any]) -> None:
-        """See ``Observer.duplicate``."""
-        for observer in self._observers:
-            observer.duplicate(envelope)
-
-    def dead_lettered(self, letter: DeadLetter) -> None:
-        """See ``Observer.dead_lettered``."""
-        for observer in self._observers:
-            observer.dead_lettered(letter)
+    return tell

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 from sourceflow.bus.changes import Stream
+from sourceflow.bus.middleware import around
 from sourceflow.bus.wiring import entity_name
 from sourceflow.domain.context import Context
 from sourceflow.domain.entity import Entity
@@ -12,14 +13,14 @@ from sourceflow.errors import NotFoundError
 from sourceflow.messages import new_message_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from sourceflow.bus.middleware import Next
+    from sourceflow.bus.middleware import Middleware
     from sourceflow.bus.ports import Stores
     from sourceflow.bus.router import Router
     from sourceflow.messages import Envelope, KeyType
 
-__all__ = ("HandlerScope", "StoreReader")
+__all__ = ("Backstage", "HandlerScope", "StoreReader", "collect")
 
 StateT = TypeVar("StateT")
 
@@ -71,6 +72,30 @@ class StoreReader:
         )
 
 
+class Backstage(NamedTuple):
+    """What the scopes of all messages have in common.
+
+    Attributes:
+        stores: Where they read.
+        router: Makes their envelopes.
+        dispatch: Adds a command to a list, through the hooks.
+    """
+
+    stores: Stores
+    router: Router
+    dispatch: Callable[[Envelope[Any], list[Envelope[Any]]], Awaitable[None]]
+
+    @classmethod
+    def of(cls, stores: Stores, router: Router, middleware: Sequence[Middleware]) -> Self:
+        """Put them together."""
+        return cls(stores, router, around(middleware, "dispatch_command", collect))
+
+
+async def collect(message: Envelope[Any], messages: list[Envelope[Any]]) -> None:
+    """Add a message to a list; the step behind the hooks around dispatching."""
+    messages.append(message)
+
+
 class HandlerScope(StoreReader):
     """The unit of work as one handler sees it.
 
@@ -78,11 +103,10 @@ class HandlerScope(StoreReader):
     """
 
     __slots__ = (
-        "_around_dispatch",
         "_attempt",
+        "_backstage",
         "_context",
         "_is_replay",
-        "_router",
         "cause",
         "commands",
         "events",
@@ -91,18 +115,15 @@ class HandlerScope(StoreReader):
 
     def __init__(
         self,
-        *,
-        stores: Stores,
-        router: Router,
-        around_dispatch: Callable[[Next], Next],
+        backstage: Backstage,
         cause: Envelope[Any],
+        *,
         sequence: int | None,
         attempt: int,
         is_replay: bool = False,
     ) -> None:
-        super().__init__(stores)
-        self._router = router
-        self._around_dispatch = around_dispatch
+        self._stores = backstage.stores
+        self._backstage = backstage
         self.cause = cause
         self.sequence = sequence
         self.commands: list[Envelope[Any]] = []
@@ -134,15 +155,13 @@ class HandlerScope(StoreReader):
         """Collect a command; during a replay do nothing."""
         if self._is_replay:
             return message_id or new_message_id()
-        envelope = self._router.command(
+        envelope = self._backstage.router.command(
             command, message_id=message_id, headers=headers, cause=self.cause
         )
-        await self._around_dispatch(self._collect)(envelope)
+        await self._backstage.dispatch(envelope, self.commands)
         return envelope.id
-
-    async def _collect(self, command: Envelope[Any]) -> None:
-        self.commands.append(command)
 
     def raise_event(self, event: object) -> None:
         """Collect an event."""
-        self.events.append(self._router.event(event, cause=self.cause, sequence=self.sequence))
+        envelope = self._backstage.router.event(event, cause=self.cause, sequence=self.sequence)
+        self.events.append(envelope)

@@ -33,8 +33,8 @@ class Handler:
         message_type: The message it takes.
         state_type: The entity or view model it works on; None for an aggregate or ``Saga[None]``.
         state_use: Whether it asks for the state, and whether the state must exist.
-        call: Runs it: ``call(instance, message, state)``; awaits coroutines, runs plain functions
-            inline.
+        call: Runs it: ``call(instance, message, state)``.
+        is_async: Whether what ``call`` returns is to be awaited; plain functions run inline.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Handler:
     state_type: type[Any] | None
     state_use: StateUse
     call: Callable[[Any, Any, Any], Any]
+    is_async: bool
 
 
 def state_type_of(component: type[Component], base: type[Any]) -> type[Any] | None:
@@ -128,6 +129,7 @@ def _bind(
             state_type=state_type,
             state_use=state_use,
             call=call,
+            is_async=inspect.iscoroutinefunction(method),
         )
         for message_type in message_types
     ]
@@ -158,21 +160,11 @@ def _alternatives(hint: Any) -> tuple[Any, ...]:
 def _caller(
     method: Callable[..., Any], message_at: int, state_at: int | None
 ) -> Callable[[Any, Any, Any], Any]:
-    if inspect.iscoroutinefunction(method):
-        if state_at is None:
-            return lambda instance, message, _state: method(instance, message)
-        if state_at < message_at:
-            return lambda instance, message, state: method(instance, state, message)
-        return method
-
-    async def inline(instance: Any, message: Any, state: Any) -> Any:
-        if state_at is None:
-            return method(instance, message)
-        if state_at < message_at:
-            return method(instance, state, message)
-        return method(instance, message, state)
-
-    return inline
+    if state_at is None:
+        return lambda instance, message, _state: method(instance, message)
+    if state_at < message_at:
+        return lambda instance, message, state: method(instance, state, message)
+    return method
 
 
 def create(component: type[ComponentT], arguments: dict[str, Any], scope: Scope) -> ComponentT:

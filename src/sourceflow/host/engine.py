@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from sourceflow.bus.command_bus import CommandBus
 from sourceflow.bus.event_bus import EventBus
 from sourceflow.bus.locks import KeyedLocks
-from sourceflow.bus.middleware import chain
+from sourceflow.bus.middleware import around
 from sourceflow.bus.observer import Observer, Observers
 from sourceflow.bus.ports import StoresContext, TransportContext
 from sourceflow.bus.receiver import Receiver
@@ -78,7 +78,8 @@ class Engine:
         self._middleware = middleware
         self._user_observer = observer
         self._codec = Codec(wiring.registry)
-        self._around_dispatch = chain(middleware, "dispatch_command")
+        self._dispatch = around(middleware, "dispatch_command", self._send_or_handle)
+        self._dispatch_many = around(middleware, "dispatch_command", self._sort)
         self._stack = AsyncExitStack()
         self.reader = StoreReader(stores)
 
@@ -193,10 +194,10 @@ class Engine:
     ) -> str:
         """See ``App.send``."""
         envelope = self.router.command(command, message_id=message_id, headers=headers)
-        await self._around_dispatch(self._dispatch)(envelope)
+        await self._dispatch(envelope)
         return envelope.id
 
-    async def _dispatch(self, command: Envelope[Any]) -> None:
+    async def _send_or_handle(self, command: Envelope[Any]) -> None:
         queue = self.router.queue_of(type(command.message))
         if queue is None:
             await self._handle(command)
@@ -220,21 +221,22 @@ class Engine:
         envelopes = [self.router.command(command) for command in commands]
         outgoing: list[Outgoing] = []
         local: list[Envelope[Any]] = []
-
-        async def sort(command: Envelope[Any]) -> None:
-            queue = self.router.queue_of(type(command.message))
-            if queue is None:
-                local.append(command)
-            else:
-                outgoing.append(self.router.outgoing(command, queue))
-
-        around = self._around_dispatch(sort)
         for envelope in envelopes:
-            await around(envelope)
+            await self._dispatch_many(envelope, outgoing, local)
         failed = await self._send_sorted(outgoing, local)
         if failed:
             raise SendManyError(failed)
         return [envelope.id for envelope in envelopes]
+
+    async def _sort(
+        self, command: Envelope[Any], outgoing: list[Outgoing], local: list[Envelope[Any]]
+    ) -> None:
+        """Write a routed command for the wire; leave any other to be handled here."""
+        queue = self.router.queue_of(type(command.message))
+        if queue is None:
+            local.append(command)
+        else:
+            outgoing.append(self.router.outgoing(command, queue))
 
     async def _send_sorted(
         self, outgoing: Sequence[Outgoing], local: Sequence[Envelope[Any]]

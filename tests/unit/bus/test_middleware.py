@@ -23,6 +23,7 @@ from sourceflow import (
 )
 from sourceflow.bus.changes import Stream
 from sourceflow.bus.middleware import HOOKS, chain
+from sourceflow.errors import HandlingError
 
 
 class Add(Command):
@@ -255,6 +256,31 @@ async def test_a_subscriber_that_a_hook_runs_twice_has_one_effect(begin):
     await bench.relay.idle()
     assert (await bench.app.get(Row, "c")).total == 1
     assert len(await bench.log(Stream("Counter", "c"))) == 2
+
+
+class Pairs(View[Row]):
+    """Fails at its second row, which has another key."""
+
+    @projects(key=lambda event: [event.id, f"{event.id}-2"])
+    def added(self, event: Added) -> Row:
+        return Row(id=event.id)
+
+
+async def test_of_a_projection_whose_failure_a_hook_catches_nothing_is_left(start, seen):
+    caught = []
+
+    async def act(message, following):
+        try:
+            await following(message)
+        except HandlingError as error:
+            caught.append(error)
+
+    middleware = [hook("handle_event", act)]
+    bench = await start(Counters, Pairs, services=[seen], middleware=middleware)
+    await bench.app.send(Add(id="c"))
+    assert len(caught) == 1
+    assert await bench.app.find(Row, "c") is None
+    assert await bench.app.find(Counter, "c") is not None
 
 
 async def test_what_a_hook_raises_reaches_the_sender(begin):

@@ -35,22 +35,23 @@ class MemoryInbox:
 
     def taken(self, claims: Sequence[Claim]) -> set[Claim]:
         """Return those of the claims that are taken."""
-        return {claim for claim in claims if self._is_taken(claim)}
+        return {claim for claim in claims if self.is_taken(claim)}
 
-    def _is_taken(self, claim: Claim) -> bool:
+    def is_taken(self, claim: Claim) -> bool:
+        """Return whether a claim is taken."""
         if not claim.subscriber:
             return (claim.source, claim.message_id) in self._state.command_claims
         return claim in self._state.claims
 
     def put(self, claims: Sequence[Claim]) -> None:
         """Remember claims and forget old ones."""
+        kept = self._state.claims
         now = self._clock.monotonic()
         for claim in claims:
             if claim.subscriber:
-                self._state.claims[claim] = now
+                kept[claim] = now
             else:
                 self._state.command_claims.add((claim.source, claim.message_id))
-        kept = self._state.claims
         while kept:
             oldest = next(iter(kept))
             if len(kept) <= CLAIMS_KEPT and now - kept[oldest] <= CLAIM_SECONDS:

@@ -59,9 +59,9 @@ class Snapshots:
 
     def copy_envelope(self, envelope: Envelope[Any]) -> Envelope[Any]:
         """Return an envelope whose message is shared with nobody who could change it."""
-        info = envelope.info
-        if self._is_immutable(info.type):
+        if self._is_immutable(type(envelope.message)):
             return envelope
+        info = envelope.info
         data = self._codec.encode_data(envelope.message)
         message = self._codec.decode_data(info.name, info.version, data)
         return msgspec.structs.replace(envelope, message=message)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 if TYPE_CHECKING:
     from sourceflow.bus.changes import Claim, Destination, OutboxRow, Stream
     from sourceflow.messages import KeyType
@@ -12,8 +14,7 @@ if TYPE_CHECKING:
 __all__ = ("State", "StreamState")
 
 
-@dataclass(slots=True)
-class StreamState:
+class StreamState(msgspec.Struct):
     """One stream.
 
     Attributes:
@@ -24,7 +25,7 @@ class StreamState:
 
     number: int = 0
     entity: Any | None = None
-    commands: list[Any] = field(default_factory=list)
+    commands: list[Any] = []
 
 
 @dataclass(slots=True)

@@ -55,9 +55,8 @@ class MemoryStores:
         return self._opened
 
     def begin(self) -> MemoryUnitOfWork:
-        """Begin a unit of work."""
-        opened = self._open
-        return MemoryUnitOfWork(self._state, opened.snapshots, opened.inbox, opened.outbox)
+        """Begin a unit of work: always the same object, as it holds nothing before its commit."""
+        return self._open.unit_of_work
 
     async def load(self, stream: Stream, entity_type: type[StateT]) -> StateT | None:  # noqa: ARG002 - the port's
         """Return an entity, or None."""
@@ -136,7 +135,7 @@ class MemoryStores:
 class _Opened:
     """What needs the codec and the clock."""
 
-    __slots__ = ("commands", "events", "inbox", "outbox", "snapshots")
+    __slots__ = ("commands", "events", "inbox", "outbox", "snapshots", "unit_of_work")
 
     def __init__(self, state: State, context: StoresContext) -> None:
         self.snapshots = Snapshots(context.codec)
@@ -144,3 +143,4 @@ class _Opened:
         self.outbox = MemoryOutbox(state, context.app)
         self.commands = MemoryCommandLog(state, self.snapshots)
         self.events = MemoryEventLog(state, self.snapshots)
+        self.unit_of_work = MemoryUnitOfWork(state, self.snapshots, self.inbox, self.outbox)

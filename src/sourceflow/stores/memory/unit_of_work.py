@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from sourceflow.bus.changes import Changes, Claim, OutboxRow, RowChange, Stream, StreamChange
-    from sourceflow.messages import KeyType
+    from sourceflow.domain.handlers import Delete
+    from sourceflow.messages import Envelope, KeyType
     from sourceflow.stores.memory.inbox import MemoryInbox
     from sourceflow.stores.memory.outbox import MemoryOutbox
     from sourceflow.stores.memory.snapshots import Snapshots
@@ -55,7 +56,7 @@ class MemoryUnitOfWork:
         claim: Claim | None,
     ) -> Head:
         """Return the head of a stream and whether a claim is taken."""
-        claimed = claim is not None and bool(self._inbox.taken((claim,)))
+        claimed = claim is not None and self._inbox.is_taken(claim)
         found = self._state.streams.get(stream)
         if found is None:
             return Head(0, None, claimed)
@@ -73,16 +74,20 @@ class MemoryUnitOfWork:
     async def commit(self, changes: Changes) -> Sequence[OutboxRow]:
         """Write everything, or nothing."""
         self._check(changes)
-        prepared = _Prepared(changes, self._snapshots)
+        step = changes.stream
+        kept = None if step is None else self._kept_step(step)
+        rows = [(change, self._kept_row(change.row)) for change in changes.rows]
+        events = [
+            (self._snapshots.copy_envelope(event), stream) for event, stream in changes.events
+        ]
+        # Nothing fails from here on.
         self._inbox.put(changes.claims)
-        if changes.stream is not None:
-            self._step(changes.stream, prepared)
-        for change, kept in prepared.rows:
-            self._put_row(change, kept)
-        for event, stream in prepared.events:
-            if (event.source, event.id) not in self._state.event_ids:
-                self._state.event_ids.add((event.source, event.id))
-                self._state.events.append((event, stream))
+        if step is not None and kept is not None:
+            self._take_step(step, *kept)
+        for change, row in rows:
+            self._put_row(change, row)
+        for event, stream in events:
+            self._append(event, stream)
         self._outbox.put(changes.outbox)
         return changes.outbox
 
@@ -105,39 +110,37 @@ class MemoryUnitOfWork:
                     f"not {change.expected}"
                 )
 
-    def _step(self, step: StreamChange, prepared: _Prepared) -> None:
-        found = self._state.streams.setdefault(step.stream, StreamState())
-        if prepared.command is not None:
-            found.commands.append(prepared.command)
+    def _kept_step(self, step: StreamChange) -> tuple[Any | None, Envelope[Any] | None]:
+        """Return the entity and the command as they are kept."""
+        entity = None if step.entity is UNCHANGED else self._kept_row(step.entity)
+        command = None if step.command is None else self._snapshots.copy_envelope(step.command)
+        return entity, command
+
+    def _kept_row(self, row: Any | Delete) -> Any | None:
+        return None if row is DELETE else self._snapshots.keep(row)
+
+    def _take_step(
+        self, step: StreamChange, entity: Any | None, command: Envelope[Any] | None
+    ) -> None:
+        found = self._state.streams.get(step.stream)
+        if found is None:
+            found = self._state.streams[step.stream] = StreamState()
+        if command is not None:
+            found.commands.append(command)
             found.number += 1
         if step.entity is not UNCHANGED:
-            found.entity = prepared.entity
+            found.entity = entity
 
     def _put_row(self, change: RowChange, kept: Any | None) -> None:
         rows = self._state.rows.setdefault(change.row_type, {})
         # A removed row keeps its version, so that who saw it before still loses the race.
         rows[change.key] = (change.expected + 1, kept)
 
-
-class _Prepared:
-    """Everything that could fail, done before anything is changed."""
-
-    __slots__ = ("command", "entity", "events", "rows")
-
-    def __init__(self, changes: Changes, snapshots: Snapshots) -> None:
-        step = changes.stream
-        self.entity = None
-        self.command = None
-        if step is not None:
-            if step.entity is not UNCHANGED and step.entity is not DELETE:
-                self.entity = snapshots.keep(step.entity)
-            if step.command is not None:
-                self.command = snapshots.copy_envelope(step.command)
-        self.rows = [
-            (change, None if change.row is DELETE else snapshots.keep(change.row))
-            for change in changes.rows
-        ]
-        self.events = [(snapshots.copy_envelope(event), stream) for event, stream in changes.events]
+    def _append(self, event: Envelope[Any], stream: Stream | None) -> None:
+        identity = (event.source, event.id)
+        if identity not in self._state.event_ids:
+            self._state.event_ids.add(identity)
+            self._state.events.append((event, stream))
 
 
 _EMPTY = StreamState()
