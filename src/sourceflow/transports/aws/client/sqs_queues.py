@@ -96,7 +96,8 @@ class SqsQueues(ServiceClient):
 
         Raises:
             AwsConfigurationError: One of the queues does not exist.
-            AwsRequestError: The source is no dead letter queue, or has a task that is not over.
+            AwsRequestError: The source is no dead letter queue, or has a task that is not over: maybe one
+                that this call started before its answer was lost and it was tried again.
         """
         request = _StartMove(source_arn, destination_arn, rate)
         answer = await self._call("StartMessageMoveTask", _ENCODER.encode(request))
