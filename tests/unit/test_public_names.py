@@ -37,6 +37,8 @@ FROZEN = {
     ),
     "sourceflow.bus.ports": (
         "CommandLog",
+        "DeadLetter",
+        "DeadLetterFilter",
         "DeadLetters",
         "Delivery",
         "Depth",

@@ -59,6 +59,7 @@ class DeadLetterFilter:
         type_name: The wire name.
         reason: Part of the reason, in any case.
         source: Where it was taken from.
+        message_id: The envelope's id.
         since: Given up at this time or later.
         until: Given up before this time.
         replayed: Whether it was sent again.
@@ -67,6 +68,7 @@ class DeadLetterFilter:
     type_name: str | None = None
     reason: str | None = None
     source: str | None = None
+    message_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     replayed: bool | None = None
@@ -77,6 +79,7 @@ class DeadLetterFilter:
             (self.type_name is None or letter.type_name == self.type_name)
             and (self.reason is None or self.reason.casefold() in letter.reason.casefold())
             and (self.source is None or letter.source == self.source)
+            and (self.message_id is None or letter.message_id == self.message_id)
             and (self.since is None or letter.time >= self.since)
             and (self.until is None or letter.time < self.until)
             and (self.replayed is None or (letter.replayed_at is not None) == self.replayed)

@@ -28,8 +28,10 @@ DeadLetterReason = Literal[
     "Rejected",
     "UnknownType",
     "RetriesExhausted",
+    "ReceivedTooOften",
+    "Unexplained",
 ]
-"""Why a message became a dead letter."""
+"""Why a message became a dead letter; the last two are found in a dead letter queue, without a note."""
 
 
 @dataclass(frozen=True, slots=True)

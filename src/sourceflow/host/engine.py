@@ -171,6 +171,7 @@ class Engine:
             dead_letters=self.stores.dead_letters,
             observer=self.observer,
             durable=self.stores.durable,
+            codec=self._codec,
         )
 
     async def _empty_relay(self) -> None:

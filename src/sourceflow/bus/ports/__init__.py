@@ -1,5 +1,6 @@
 """What the bus asks of stores and transports: small contracts that one suite tests on each of them."""
 
+from sourceflow.bus.dead_letter import DeadLetter, DeadLetterFilter
 from sourceflow.bus.ports.boxes import Inbox, Outbox
 from sourceflow.bus.ports.dead_letters import DeadLetters
 from sourceflow.bus.ports.logs import CommandLog, EventLog, Logged
@@ -16,6 +17,8 @@ from sourceflow.bus.ports.unit_of_work import Head, Row, UnitOfWork
 
 __all__ = (
     "CommandLog",
+    "DeadLetter",
+    "DeadLetterFilter",
     "DeadLetters",
     "Delivery",
     "Depth",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sourceflow.bus.ports.dead_letters import DeadLetters
     from sourceflow.bus.routes import Routes
     from sourceflow.clock import Clock
-    from sourceflow.messages import Envelope, Kind
+    from sourceflow.messages import Codec, Envelope, Kind
 
 __all__ = (
     "Delivery",
@@ -95,6 +95,7 @@ class TransportContext(NamedTuple):
         clock: The time.
         dead_letters: Keeps what is given up.
         observer: Is told what happens.
+        codec: Reads and writes messages of the types that the App knows.
         durable: Whether the stores remember what was handled, over restarts: a copy of a message
             that has taken effect can then never have another one.
     """
@@ -104,6 +105,7 @@ class TransportContext(NamedTuple):
     clock: Clock
     dead_letters: DeadLetters
     observer: Any
+    codec: Codec
     durable: bool = False
 
 

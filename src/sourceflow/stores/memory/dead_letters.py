@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from sourceflow.bus.dead_letter import DeadLetter, DeadLetterFilter
@@ -78,7 +78,14 @@ class MemoryDeadLetters:
         return len(old)
 
     def _matching(self, where: DeadLetterFilter) -> list[DeadLetter]:
-        return [letter for letter in self._letters.values() if where.matches(letter)]
+        return [letter for letter in self._candidates(where) if where.matches(letter)]
+
+    def _candidates(self, where: DeadLetterFilter) -> Iterable[DeadLetter]:
+        """Return what may match: a redrive asks for each of its letters, which must not cost a scan."""
+        if where.source is None or where.message_id is None:
+            return self._letters.values()
+        letter_id = self._ids.get((where.source, where.message_id))
+        return () if letter_id is None else (self._letters[letter_id],)
 
     def _remove(self, letter_id: str) -> None:
         letter = self._letters.pop(letter_id)

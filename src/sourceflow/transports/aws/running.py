@@ -22,7 +22,7 @@ from sourceflow.transports.aws.client import (
     SqsClient,
     resolve_endpoint,
 )
-from sourceflow.transports.aws.dead_letters import DeadLetterSender
+from sourceflow.transports.aws.dead_letters import DeadLetterOperator, DeadLetterSender
 from sourceflow.transports.aws.leases import Leases
 from sourceflow.transports.aws.listener import Listener
 from sourceflow.transports.aws.listener_options import ListenerOptions
@@ -112,6 +112,7 @@ class RunningTransport:
             deadline=options.send_timeout,
             circuit=options.circuit_breaker,
         )
+        self.dead_letters = self._operator()
 
     async def _provision(self, credentials: CredentialsProvider | None) -> Provisioned:
         plan = plan_resources(
@@ -147,6 +148,16 @@ class RunningTransport:
             for name in set(self._bus.events.values()) & found.topics.keys()
         }
         return {**queues, **topics}
+
+    def _operator(self) -> DeadLetterOperator:
+        commands = [queue.name for queue in self._bus.command_queues]
+        listened = commands if self._options.enable_command_listener else []
+        return DeadLetterOperator.of(
+            (*listened, *self._provisioned.event_queues),
+            self._provisioned,
+            sqs=self._sqs,
+            context=self._context,
+        )
 
     def listen(self, receive: Callable[[Delivery], Awaitable[Outcome]]) -> None:
         """Begin to receive; all queues share the places of ``max_concurrent_calls``."""

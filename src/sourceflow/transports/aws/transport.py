@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sourceflow.resilience.circuit_breaker import CircuitBreaker
     from sourceflow.transports.aws.bus import Bus, BusConfiguration
     from sourceflow.transports.aws.client import CredentialsProvider
+    from sourceflow.transports.aws.dead_letters import DeadLetterOperator
     from sourceflow.transports.aws.listener_status import ListenerStatus
     from sourceflow.transports.aws.options import AwsOptions
 
@@ -112,6 +113,15 @@ class AwsTransport:
     async def send(self, outgoing: Sequence[Outgoing]) -> Sequence[Exception | None]:
         """Send messages; return for each None when it is confirmed, or why it was not sent."""
         return await self._open.sender.send(outgoing)
+
+    @property
+    def dead_letters(self) -> DeadLetterOperator:
+        """Looks at dead letters, sends them again, removes them.
+
+        Raises:
+            NotRunningError: The App does not run.
+        """
+        return self._open.dead_letters
 
     async def depths(self) -> Sequence[Depth]:
         """Return how much waits in each queue that is listened to."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
-from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
-from sourceflow.bus.dead_letter import MAX_ERROR, DeadLetter, describe_error
+from sourceflow.bus.dead_letter import DeadLetter, describe_error
 from sourceflow.errors import AwsConfigurationError, DependencyError
 from sourceflow.transports.aws.client import SendEntry
+from sourceflow.transports.aws.dead_letters.note import write_note
 from sourceflow.transports.aws.wire import (
     DEAD_LETTER_ATTRIBUTE,
     MAX_ATTRIBUTES,
@@ -28,19 +26,13 @@ if TYPE_CHECKING:
     from sourceflow.clock import Clock
     from sourceflow.transports.aws.client import ReceivedMessage, SqsClient
 
-__all__ = ("DeadLetterSender", "note_of")
+__all__ = ("DeadLetterSender", "copy_id", "text_attributes")
 
 log = logging.getLogger(__name__)
-
-MAX_NOTE: Final = 2048
-"""Bytes the note takes at most."""
 
 MAX_NOTED_BODY: Final = 1_000_000
 """Bytes of body and note up to which the note is sent: with ten attributes beside them the message
 still fits 1 MiB. A larger message has its note only in the records and the log."""
-
-_ERROR_LENGTHS: Final = (MAX_ERROR, 1024, 256, 64)
-"""Characters of the error's text that are kept: as many as fit the note."""
 
 _DEDUPLICATION_ID: Final = re.compile(r"[!-~]{1,128}")
 
@@ -125,7 +117,7 @@ class DeadLetterSender:
             error=describe_error(error),
             subscribers=subscribers,
             body=body,
-            attributes=_text_attributes(message),
+            attributes=text_attributes(message),
             time=self._clock.now(),
             attempts=attempts,
         )
@@ -138,7 +130,7 @@ class DeadLetterSender:
             )
         attributes: dict[str, Any] = dict(message.attributes)
         attributes.pop(DEAD_LETTER_ATTRIBUTE, None)
-        note = note_of(letter, message)
+        note = write_note(letter, message)
         if len(attributes) < MAX_ATTRIBUTES and len(letter.body) + len(note) < MAX_NOTED_BODY:
             attributes[DEAD_LETTER_ATTRIBUTE] = note
         entry = SendEntry(
@@ -146,43 +138,25 @@ class DeadLetterSender:
             body=message.body,
             attributes=attributes,
             group_id=message.system.message_group_id or None,
-            deduplication_id=_copy_id(letter, message) if self._is_fifo else None,
+            deduplication_id=copy_id(letter.message_id, message) if self._is_fifo else None,
         )
         result = await self._sqs.send_message_batch(self._url, [entry])
         for failure in result.failed:
             raise failure.to_error("SendMessageBatch")
 
 
-def _copy_id(letter: DeadLetter, message: ReceivedMessage) -> str:
-    """Return the deduplication id of this copy of a message, whatever id a stranger gave it."""
-    copy = f"{letter.message_id}.{message.message_id}"
+def copy_id(message_id: str, message: ReceivedMessage) -> str:
+    """Return the deduplication id of this copy of a message, whatever id a stranger gave it.
+
+    Every move has a new one: SQS would swallow a message that moves to the same queue a second time
+    within five minutes. It names the copy, so that the move of one copy that is tried twice is one.
+    """
+    copy = f"{message_id}.{message.message_id}"
     return copy if _DEDUPLICATION_ID.fullmatch(copy) else message.message_id
 
 
-def note_of(letter: DeadLetter, message: ReceivedMessage) -> str:
-    """Return the note that a dead letter carries: JSON of at most 2 KB.
-
-    The subscribers are all named or none: a redrive runs only those that are named.
-    """
-    note: dict[str, Any] = {
-        "reason": letter.reason,
-        "error": letter.error,
-        "subscribers": letter.subscribers,
-        "source": letter.source,
-        "attempts": letter.attempts,
-        "received": message.system.approximate_receive_count,
-        "time": letter.time,
-    }
-    written = b""
-    for subscribers, length in product((letter.subscribers, ()), _ERROR_LENGTHS):
-        note |= {"subscribers": subscribers, "error": letter.error[:length]}
-        written = msgspec.json.encode(note)
-        if len(written) <= MAX_NOTE:
-            break
-    return written.decode()
-
-
-def _text_attributes(message: ReceivedMessage) -> Mapping[str, str]:
+def text_attributes(message: ReceivedMessage) -> Mapping[str, str]:
+    """Return the message attributes of a message that are text."""
     return {
         name: value.string_value
         for name, value in message.attributes.items()

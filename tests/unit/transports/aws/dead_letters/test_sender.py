@@ -5,12 +5,13 @@ import logging
 
 import pytest
 
-from sourceflow.bus.dead_letter import DeadLetterFilter
+from sourceflow.bus.ports import DeadLetterFilter
 from sourceflow.bus.observer import Observer
 from sourceflow.errors import AwsConfigurationError, AwsError, DependencyError
 from sourceflow.stores.memory import MemoryStores
 from sourceflow.transports.aws.client import AttributeValue, DeleteEntry, SendEntry
-from sourceflow.transports.aws.dead_letters import MAX_NOTE, DeadLetterSender
+from sourceflow.transports.aws.dead_letters import DeadLetterSender
+from sourceflow.transports.aws.dead_letters.note import MAX_NOTE
 
 BODY = '{"id":"m-1","data":{}}'
 
@@ -101,6 +102,7 @@ async def test_a_dead_letter_is_what_arrived_with_a_note(
         "source": "orders.fifo",
         "attempts": 5,
         "received": 1,
+        "copy": message.message_id,
         "time": clock.now().isoformat().replace("+00:00", "Z"),
     }
 

@@ -1,0 +1,207 @@
+"""What people do with dead letters: look, send again, remove."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from sourceflow.transports.aws.batcher import MAX_ENTRIES
+from sourceflow.transports.aws.dead_letters.letter import read_letter
+from sourceflow.transports.aws.dead_letters.mover import Mover, MoveTarget
+from sourceflow.transports.aws.dead_letters.pacer import Pacer
+from sourceflow.transports.aws.dead_letters.queue import DeadLetterQueue
+from sourceflow.transports.aws.dead_letters.records import Records
+from sourceflow.transports.aws.dead_letters.redrive import Redrive
+from sourceflow.transports.aws.dead_letters.visit import Visit, count_messages
+from sourceflow.transports.aws.names import is_fifo
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sourceflow.bus.ports import DeadLetterFilter, TransportContext
+    from sourceflow.clock import Clock
+    from sourceflow.messages import Codec
+    from sourceflow.transports.aws.client import SqsClient
+    from sourceflow.transports.aws.dead_letters.letter import QueuedLetter
+    from sourceflow.transports.aws.dead_letters.redrive import RedriveResult
+    from sourceflow.transports.aws.leases import Lease
+    from sourceflow.transports.aws.provisioning import Provisioned
+
+__all__ = ("DeadLetterOperator",)
+
+
+class DeadLetterOperator:
+    """Looks at the dead letters of this App's queues, sends them again, removes them.
+
+    ``queue`` is always the queue that is listened to, as the bus calls it, without a prefix:
+    ``orders.fifo``, or ``orders-events`` for the events of the App ``orders``. Its dead letter
+    queue is found through it.
+
+    Args:
+        queues: The dead letter queues, by the queue whose letters they keep.
+        targets: Every queue of the App, by name.
+        sqs: Calls SQS.
+        records: Where dead letters are recorded.
+        codec: Reads messages of the types that the App knows.
+        clock: The time.
+    """
+
+    def __init__(
+        self,
+        queues: Mapping[str, DeadLetterQueue],
+        targets: Mapping[str, MoveTarget],
+        *,
+        sqs: SqsClient,
+        records: Records,
+        codec: Codec,
+        clock: Clock,
+    ) -> None:
+        self._queues = queues
+        self._targets = targets
+        self._sqs = sqs
+        self._records = records
+        self._codec = codec
+        self._clock = clock
+
+    @classmethod
+    def of(
+        cls,
+        listened: Sequence[str],
+        provisioned: Provisioned,
+        *,
+        sqs: SqsClient,
+        context: TransportContext,
+    ) -> Self:
+        """Return an operator of the dead letters of the queues that are listened to."""
+        return cls(
+            {
+                name: DeadLetterQueue.of(name, provisioned)
+                for name in listened
+                if provisioned.queues[name].dead_letter_url is not None
+            },
+            {
+                name: MoveTarget(
+                    url=queue.url, is_fifo=is_fifo(name), max_bytes=queue.max_message_bytes
+                )
+                for name, queue in provisioned.queues.items()
+            },
+            sqs=sqs,
+            records=Records(context.dead_letters, context.clock),
+            codec=context.codec,
+            clock=context.clock,
+        )
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """The queues whose dead letters are within reach."""
+        return tuple(self._queues)
+
+    async def depth(self, queue: str) -> int:
+        """Return how many dead letters a queue has, by SQS's estimate.
+
+        Raises:
+            ValueError: This App does not listen to such a queue.
+            AwsError: It cannot be asked.
+        """
+        return sum(await count_messages(self._sqs, self._queue(queue).url))
+
+    async def peek(self, queue: str, limit: int = 10) -> tuple[QueuedLetter, ...]:
+        """Return dead letters without removing them: hidden while it looks, then shown again.
+
+        Of one FIFO group SQS hands out ten at most until they are shown again, so no more are seen.
+
+        Args:
+            queue: The queue whose dead letters are meant.
+            limit: How many at most.
+
+        Raises:
+            ValueError: This App does not listen to such a queue, or the limit is less than 1.
+            AwsError: It cannot be read.
+        """
+        _check_limit(limit)
+        found = self._queue(queue)
+        held: list[Lease] = []
+        async with self._visit(found) as visit:
+            while len(held) < limit and not visit.is_full:
+                received = await visit.receive(min(MAX_ENTRIES, limit - len(held)))
+                if not received:
+                    break
+                held += received
+            return tuple(read_letter(lease.message, found, self._codec) for lease in held)
+
+    async def redrive(
+        self,
+        queue: str,
+        *,
+        target: str | None = None,
+        filter: DeadLetterFilter | None = None,  # noqa: A002 - what people call it
+        limit: int | None = None,
+        rate: float | None = None,
+    ) -> RedriveResult:
+        """Send dead letters to their queue again, or to another one.
+
+        Body, attributes, envelope ids and FIFO groups stay; the note does too, so that only the
+        subscribers run that failed. Each letter is deleted after its target has confirmed it, and
+        its record is marked as replayed. See ``Redrive`` for what holds when it is interrupted, when
+        letters come back while it runs, and when several run at once.
+
+        Args:
+            queue: The queue whose dead letters are meant.
+            target: Another queue of this App, of the same kind; None is the queue itself. Then
+                letters that came from other queues, which share the dead letter queue, are left.
+            filter: Which letters; None is all of them.
+            limit: How many at most.
+            rate: How many a second at most.
+
+        Raises:
+            ValueError: This App has no such queue, the target is not of the same kind, or limit
+                or rate are not positive.
+            AwsError: A queue can't be used. What was moved until then is moved.
+        """
+        if limit is not None:
+            _check_limit(limit)
+        if rate is not None and not rate > 0:
+            raise ValueError(f"rate is more than 0 a second, not {rate}")
+        found = self._queue(queue)
+        mover = Mover(
+            self._target(found, target),
+            sqs=self._sqs,
+            pacer=Pacer(rate, self._clock),
+            clock=self._clock,
+        )
+        async with self._visit(found) as visit:
+            redrive = Redrive(
+                found,
+                visit,
+                mover,
+                self._records,
+                where=filter,
+                limit=limit,
+                own_only=target is None,
+            )
+            return await redrive.run()
+
+    def _visit(self, queue: DeadLetterQueue) -> Visit:
+        return Visit(queue, sqs=self._sqs, clock=self._clock)
+
+    def _queue(self, name: str) -> DeadLetterQueue:
+        if name not in self._queues:
+            known = ", ".join(map(repr, self._queues)) or "none"
+            raise ValueError(f"{name!r} is no queue with dead letters that this App has: {known}")
+        return self._queues[name]
+
+    def _target(self, queue: DeadLetterQueue, name: str | None) -> MoveTarget:
+        name = queue.source if name is None else name
+        if name not in self._targets:
+            known = ", ".join(map(repr, self._targets))
+            raise ValueError(f"{name!r} is no queue of this App: {known}")
+        if is_fifo(name) != queue.is_fifo:
+            raise ValueError(
+                f"letters of {queue.source!r} cannot go to {name!r}: one of them is a FIFO queue, "
+                "the other is not"
+            )
+        return self._targets[name]
+
+
+def _check_limit(limit: int) -> None:
+    if limit < 1:
+        raise ValueError(f"limit is at least 1, not {limit}")

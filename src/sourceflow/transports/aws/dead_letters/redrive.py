@@ -1,0 +1,241 @@
+"""Dead letters go back to their queue, or to another one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sourceflow.errors import AwsError, AwsRequestError
+from sourceflow.transports.aws.batcher import MAX_ENTRIES
+from sourceflow.transports.aws.dead_letters.letter import belongs_to, record_of
+from sourceflow.transports.aws.dead_letters.note import read_note
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sourceflow.bus.ports import DeadLetterFilter
+    from sourceflow.transports.aws.client import ReceivedMessage
+    from sourceflow.transports.aws.dead_letters.mover import Move, Mover
+    from sourceflow.transports.aws.dead_letters.queue import DeadLetterQueue
+    from sourceflow.transports.aws.dead_letters.records import Records
+    from sourceflow.transports.aws.dead_letters.visit import Visit
+    from sourceflow.transports.aws.leases import Lease
+
+__all__ = ("Redrive", "RedriveResult")
+
+log = logging.getLogger(__name__)
+
+CARRIERS: Final = 4
+"""How many receives and sends are under way at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedriveResult:
+    """What a redrive did.
+
+    Attributes:
+        moved: Letters that were sent and are no longer dead letters.
+        failed: Letters that their target refused; they are still dead letters.
+        left: Letters that were looked at and left where they are: those that the filter does not
+            match, that came back while it ran, or that stand behind a failed one of their group.
+        error: Why the first of the failed was refused.
+    """
+
+    moved: int = 0
+    failed: int = 0
+    left: int = 0
+    error: Exception | None = None
+
+
+class Redrive:
+    """Moves letters of one dead letter queue, for one run.
+
+    Several carriers each receive some letters, send them, delete what is confirmed. SQS hands out
+    no further letter of a FIFO group while one of it is in flight, so a group has one carrier at a
+    time, in this process and over all.
+
+    Invariants:
+
+    - A letter is deleted only after its target has confirmed it: a crash or a cancellation in
+      between leaves it in both queues, never in none.
+    - Letters of a FIFO group are sent in their order.
+    - A letter is moved once in a run: one that fails again at once comes back as a new letter, is
+      known by the copy that it was, and stays. So a run ends though everything fails again.
+
+    What is left is held until the run ends, each looked at once. On a FIFO queue that would hide
+    what stands behind it: while a look at a group brings letters not seen before, those that are
+    left are shown again for the next look. SQS hands out ten of a group at a time: what stands
+    behind ten letters that are all left cannot be reached.
+    """
+
+    def __init__(
+        self,
+        queue: DeadLetterQueue,
+        visit: Visit,
+        mover: Mover,
+        records: Records,
+        *,
+        where: DeadLetterFilter | None,
+        limit: int | None,
+        own_only: bool,
+    ) -> None:
+        self._queue = queue
+        self._visit = visit
+        self._mover = mover
+        self._records = records
+        self._where = where
+        self._open = limit
+        self._own_only = own_only
+        self._copies: set[str] = set()
+        self._seen: set[str] = set()
+        self._moved = 0
+        self._failed = 0
+        self._left = 0
+        self._refusal: Exception | None = None
+        self._stopped_by: Exception | None = None
+
+    async def run(self) -> RedriveResult:
+        """Move letters until there are none, or the limit is reached.
+
+        Raises:
+            AwsError: A queue can't be used; what was moved until then is moved.
+        """
+        async with asyncio.TaskGroup() as carriers:
+            for at in range(CARRIERS):
+                carriers.create_task(self._carry(), name=f"sourceflow redrive {at}")
+        if self._stopped_by is not None:
+            self._stopped_by.add_note(f"{self._moved} letter(s) were moved before")
+            raise self._stopped_by
+        return RedriveResult(
+            moved=self._moved, failed=self._failed, left=self._left, error=self._refusal
+        )
+
+    async def _carry(self) -> None:
+        while self._stopped_by is None and (most := self._reserve()):
+            moved = 0
+            try:
+                found = await self._visit.receive(most if self._where is None else MAX_ENTRIES)
+                moved = await self._handle(found, most)
+            except AwsError as error:
+                self._stopped_by = error
+                return
+            finally:
+                self._give_back(most - moved)
+            if not found:
+                return
+
+    def _reserve(self) -> int:
+        """Return how many letters may be moved next, and keep others from moving them."""
+        if self._visit.is_full:
+            log.warning(
+                "the redrive of %s ends early: it left %d letters in place and can hold no more",
+                self._queue.source,
+                self._left,
+            )
+            return 0
+        most = self._mover.most
+        if self._open is None:
+            return most
+        most = min(most, self._open)
+        self._open -= most
+        return most
+
+    def _give_back(self, count: int) -> None:
+        if self._open is not None:
+            self._open += count
+
+    async def _handle(self, found: Sequence[Lease], most: int) -> int:
+        """Move what is wanted of some letters, up to so many; return how many."""
+        wanted = [lease for lease in found if self._wants(lease.message)]
+        chosen, excess = wanted[:most], wanted[most:]
+        unwanted = [lease for lease in found if lease not in wanted]
+        unseen = {lease.message.message_id for lease in unwanted} - self._seen
+        news = _groups(wanted) | _groups(
+            lease for lease in unwanted if lease.message.message_id in unseen
+        )
+        self._seen |= unseen
+        self._left += len(unseen)
+        moved = await self._move(chosen)
+        await self._visit.show(excess)
+        await self._put_aside(found, unwanted, news)
+        return moved
+
+    def _wants(self, message: ReceivedMessage) -> bool:
+        if self._own_only and not belongs_to(message, self._queue):
+            return False
+        if not self._copies.isdisjoint(_former_copies(message)):
+            return False
+        return self._where is None or self._where.matches(record_of(message, self._queue))
+
+    async def _move(self, leases: Sequence[Lease]) -> int:
+        moves = await self._mover.move(leases)
+        sent = [move for move in moves if move.error is None]
+        self._copies.update(move.copy for move in sent)
+        await self._visit.remove([move.lease for move in sent])
+        self._moved += len(sent)
+        for move in sent:
+            await self._records.mark_replayed(record_of(move.lease.message, self._queue))
+        failed = [move for move in moves if move.error is not None]
+        self._note_failures(failed)
+        self._left += len(leases) - len(moves)
+        done = {move.lease.message.message_id for move in sent}
+        for lease in leases:
+            if lease.message.message_id not in done:
+                self._visit.keep(lease)
+        return len(sent)
+
+    def _note_failures(self, failed: Sequence[Move]) -> None:
+        """Count what was refused; where it is no fault of the letter, the run ends."""
+        for move in failed:
+            if isinstance(move.error, AwsRequestError):
+                self._failed += 1
+                self._refusal = self._refusal or move.error
+            else:
+                self._stopped_by = self._stopped_by or move.error
+
+    async def _put_aside(
+        self, found: Sequence[Lease], unwanted: Sequence[Lease], news: set[str]
+    ) -> None:
+        """Hold what is left, or show it again where more may stand behind it."""
+        again: list[Lease] = []
+        if self._queue.is_fifo:
+            cut = _cut_group(found)
+            again = [lease for lease in unwanted if _group(lease) in news or _group(lease) == cut]
+        for lease in unwanted:
+            if lease not in again:
+                self._visit.keep(lease)
+        await self._visit.show(again)
+
+
+def _former_copies(message: ReceivedMessage) -> set[str]:
+    """Return what a letter may have been called in the queue that it was given up from.
+
+    SQS keeps the id of a message that it moves itself, and makes it the deduplication id.
+    """
+    note = read_note(message)
+    copies = {
+        message.message_id,
+        message.system.message_deduplication_id.rpartition(".")[2],
+        "" if note is None else note.copy,
+    }
+    return copies - {""}
+
+
+def _group(lease: Lease) -> str:
+    return lease.message.system.message_group_id
+
+
+def _groups(leases: Iterable[Lease]) -> set[str]:
+    return {_group(lease) for lease in leases}
+
+
+def _cut_group(found: Sequence[Lease]) -> str | None:
+    """Return the group that a full answer may have cut off: the last, if others stand before it.
+
+    The groups before it are complete, so each look brings something new or settles one of them.
+    """
+    if len(found) < MAX_ENTRIES or len(_groups(found)) == 1:
+        return None
+    return _group(found[-1])

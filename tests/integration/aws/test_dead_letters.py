@@ -1,0 +1,207 @@
+"""Dead letters come back: what an operator does with the queues of an App, over LocalAws and LocalStack."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from sourceflow import (
+    Aggregate,
+    App,
+    Command,
+    Entity,
+    Event,
+    Key,
+    Observer,
+    Reject,
+    Saga,
+    handles,
+    subscribes,
+)
+from sourceflow.bus.ports import DeadLetterFilter
+from sourceflow.errors import NotRunningError
+from sourceflow.transports.aws import AwsTransport
+
+LONG = 60
+
+
+class Pay(Command):
+    account: Key[str]
+    amount: int = 0
+
+
+class Paid(Event):
+    account: Key[str]
+    amount: int = 0
+
+
+class Account(Entity):
+    account: Key[str]
+    paid: tuple[int, ...] = ()
+
+
+class Bank:
+    """What handlers do, and did."""
+
+    def __init__(self):
+        self.refuses = True
+        self.fails = set()
+        self.handled = []
+        self.mailed = []
+        self.counted = []
+
+
+class Payments(Saga[Account]):
+    def __init__(self, bank: Bank):
+        self._bank = bank
+
+    @handles
+    def pay(self, account: Account | None, command: Pay) -> Account:
+        if self._bank.refuses:
+            raise Reject("the bank is closed")
+        self._bank.handled.append((command.account, command.amount))
+        self.raise_event(Paid(account=command.account, amount=command.amount))
+        before = account.paid if account else ()
+        return Account(account=command.account, paid=(*before, command.amount))
+
+
+class Mails(Aggregate[Account]):
+    def __init__(self, bank: Bank):
+        self._bank = bank
+
+    @subscribes
+    def paid(self, event: Paid) -> None:
+        if "mails" in self._bank.fails:
+            raise Reject("no mails on Sundays")
+        self._bank.mailed.append(event.amount)
+
+
+class Counts(Aggregate[Account]):
+    def __init__(self, bank: Bank):
+        self._bank = bank
+
+    @subscribes
+    def paid(self, event: Paid) -> None:
+        self._bank.counted.append(event.amount)
+
+
+class Watch(Observer):
+    """Waits for so many dead letters."""
+
+    def __init__(self):
+        self._letters = asyncio.Queue()
+
+    def dead_lettered(self, letter):
+        self._letters.put_nowait(letter)
+
+    async def letters(self, count):
+        async with asyncio.timeout(LONG):
+            return [await self._letters.get() for _ in range(count)]
+
+
+@pytest.fixture
+def watch():
+    return Watch()
+
+
+@pytest.fixture
+def bank():
+    return Bank()
+
+
+@pytest.fixture
+def transport(cloud):
+    return AwsTransport(
+        cloud.options(wait_time=timedelta(seconds=1)),
+        lambda bus: (
+            bus.send.command(Pay, queue="pay.fifo")
+            .raise_.event(Paid, topic="paid.fifo")
+            .listen.to.command_queue("pay.fifo")
+            .subscribe.to.topic("paid.fifo")
+        ),
+        credentials=cloud.credentials,
+    )
+
+
+@pytest.fixture
+async def app(transport, bank, watch):
+    app = App(
+        [Payments, Mails, Counts], name="bank", services=[bank], observer=watch
+    ).use(transport)
+    async with app:
+        yield app
+
+
+async def test_a_letter_is_redriven_and_dies_and_is_redriven_again_within_five_minutes(
+    app, transport, bank, watch
+):
+    message_id = await app.send(Pay(account="a", amount=5))
+    [letter] = await watch.letters(1)
+    assert (letter.reason, letter.message_id) == ("Rejected", message_id)
+
+    for _ in range(2):
+        assert (await transport.dead_letters.redrive("pay.fifo")).moved == 1
+        [again] = await watch.letters(1)
+        assert again.message_id == message_id
+
+    bank.refuses = False
+    assert (await transport.dead_letters.redrive("pay.fifo")).moved == 1
+    await app.drained(timeout=LONG)
+    assert bank.handled == [("a", 5)]
+    [record] = await app.dead_letters.query(DeadLetterFilter())
+    assert record.replayed_at is not None
+
+
+async def test_a_redrive_runs_only_the_subscriber_that_failed(app, transport, bank, watch):
+    bank.refuses = False
+    bank.fails = {"mails"}
+    await app.send(Pay(account="a", amount=5))
+    [letter] = await watch.letters(1)
+    assert letter.source == "bank-events.fifo"
+    assert letter.subscribers == ("Mails.paid",)
+
+    bank.fails = set()
+    assert (await transport.dead_letters.redrive("bank-events.fifo")).moved == 1
+    await app.drained(timeout=LONG)
+    assert (bank.mailed, bank.counted) == ([5], [5])
+
+
+async def test_letters_of_many_groups_come_back_in_the_order_of_each(
+    app, transport, bank, watch
+):
+    count = 60
+    await app.send_many([Pay(account=f"a-{at % 3}", amount=at) for at in range(count)])
+    await watch.letters(count)
+
+    bank.refuses = False
+    assert (await transport.dead_letters.redrive("pay.fifo")).moved == count
+    await app.drained(timeout=LONG)
+    for at in range(3):
+        assert [amount for account, amount in bank.handled if account == f"a-{at}"] == list(
+            range(at, count, 3)
+        )
+
+
+async def test_a_filter_and_a_limit_choose(app, transport, bank, watch):
+    await app.send_many([Pay(account="a", amount=at) for at in range(4)])
+    await watch.letters(4)
+    operator = transport.dead_letters
+    bank.refuses = False
+
+    nothing = await operator.redrive("pay.fifo", filter=DeadLetterFilter(reason="Malformed"))
+    assert (nothing.moved, nothing.left) == (0, 4)
+    some = await operator.redrive("pay.fifo", filter=DeadLetterFilter(type_name="Pay"), limit=2)
+    assert some.moved == 2
+    await app.drained(timeout=LONG)
+    assert bank.handled == [("a", 0), ("a", 1)]
+    assert [letter.message for letter in await operator.peek("pay.fifo")] == [
+        Pay(account="a", amount=2),
+        Pay(account="a", amount=3),
+    ]
+
+
+async def test_the_operator_is_there_while_the_app_runs(transport):
+    with pytest.raises(NotRunningError):
+        transport.dead_letters  # noqa: B018 - it raises
