@@ -127,9 +127,9 @@ def transport(cloud):
 
 @pytest.fixture
 async def app(transport, bank, watch):
-    app = App(
-        [Payments, Mails, Counts], name="bank", services=[bank], observer=watch
-    ).use(transport)
+    app = App([Payments, Mails, Counts], name="bank", services=[bank], observer=watch).use(
+        transport
+    )
     async with app:
         yield app
 
@@ -168,9 +168,7 @@ async def test_a_redrive_runs_only_the_subscriber_that_failed(app, transport, ba
     assert (bank.mailed, bank.counted) == ([5], [5])
 
 
-async def test_letters_of_many_groups_come_back_in_the_order_of_each(
-    app, transport, bank, watch
-):
+async def test_letters_of_many_groups_come_back_in_the_order_of_each(app, transport, bank, watch):
     count = 60
     await app.send_many([Pay(account=f"a-{at % 3}", amount=at) for at in range(count)])
     await watch.letters(count)

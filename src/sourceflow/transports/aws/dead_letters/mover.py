@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from sourceflow.resilience.backoff import Backoff
 from sourceflow.transports.aws.batcher import MAX_ENTRIES
 from sourceflow.transports.aws.client import SendEntry
+from sourceflow.transports.aws.dead_letters.patience import patient_policy
 from sourceflow.transports.aws.dead_letters.sender import copy_id
 from sourceflow.transports.aws.entries import see_entries_through
 from sourceflow.transports.aws.wire import envelope_id
@@ -21,10 +21,7 @@ if TYPE_CHECKING:
     from sourceflow.transports.aws.dead_letters.pacer import Pacer
     from sourceflow.transports.aws.leases import Lease
 
-__all__ = ("Move", "Mover", "MoveTarget")
-
-SEND_TRIES: Final = 5
-"""How often a letter is sent that SQS does not take for a passing reason."""
+__all__ = ("Move", "MoveTarget", "Mover")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +66,7 @@ class Mover:
         self._target = target
         self._sqs = sqs
         self._pacer = pacer
-        self._clock = clock
+        self._policy = patient_policy("SendMessageBatch", clock)
 
     @property
     def most(self) -> int:
@@ -127,15 +124,7 @@ class Mover:
             copies.update({int(each.id): each.message_id for each in result.successful})
             return result
 
-        errors = await see_entries_through(
-            call,
-            len(batch),
-            operation="SendMessageBatch",
-            tries=SEND_TRIES,
-            retry_calls=True,
-            backoff=Backoff(),
-            clock=self._clock,
-        )
+        errors = await see_entries_through(call, len(batch), self._policy)
         return [
             (name, Move(lease, copies.get(at, ""), errors[at]))
             for at, (name, lease) in enumerate(batch)

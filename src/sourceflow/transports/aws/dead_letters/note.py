@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - msgspec reads the hints
+from datetime import datetime
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 

@@ -9,11 +9,10 @@ from uuid import uuid4
 
 import msgspec
 
-from sourceflow.errors import AwsError
-from sourceflow.resilience.backoff import Backoff
 from sourceflow.resilience.task_scope import TaskScope
 from sourceflow.transports.aws.batcher import MAX_ENTRIES
 from sourceflow.transports.aws.client import DeleteEntry
+from sourceflow.transports.aws.dead_letters.patience import patient_policy
 from sourceflow.transports.aws.entries import see_entries_through
 from sourceflow.transports.aws.leases import Leases
 
@@ -45,9 +44,6 @@ receive; and each that is held costs a renewal a minute."""
 PATIENCE: Final = 5
 """Receives without an answer after which letters that others hold are not waited for any more."""
 
-DELETE_TRIES: Final = 5
-"""How often a letter is deleted that SQS does not delete for a passing reason."""
-
 _COUNTS: Final = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
@@ -72,7 +68,7 @@ class Visit:
     def __init__(self, queue: DeadLetterQueue, *, sqs: SqsClient, clock: Clock) -> None:
         self._queue = queue
         self._sqs = sqs
-        self._clock = clock
+        self._policy = patient_policy("DeleteMessageBatch", clock)
         self._leases = Leases(
             sqs=sqs,
             queue_url=queue.url,
@@ -155,15 +151,7 @@ class Visit:
             entries = [DeleteEntry(str(at), leases[at].message.receipt_handle) for at in places]
             return await self._sqs.delete_message_batch(self._queue.url, entries)
 
-        errors = await see_entries_through(
-            call,
-            len(leases),
-            operation="DeleteMessageBatch",
-            tries=DELETE_TRIES,
-            retry_calls=True,
-            backoff=Backoff(),
-            clock=self._clock,
-        )
+        errors = await see_entries_through(call, len(leases), self._policy)
         for lease, error in zip(leases, errors, strict=True):
             if error is None:
                 self._leases.drop(lease)

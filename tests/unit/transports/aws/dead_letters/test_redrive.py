@@ -227,9 +227,9 @@ class TestWithAFilter:
         await dead(post, queues, 2)
         operator = operate(queues)
 
-        assert (await run(operator.redrive("mails", filter=DeadLetterFilter(type_name="Pay2")))) == (
-            RedriveResult(left=2)
-        )
+        assert (
+            await run(operator.redrive("mails", filter=DeadLetterFilter(type_name="Pay2")))
+        ) == (RedriveResult(left=2))
         assert (await run(operator.redrive("mails", filter=DeadLetterFilter(since=noon)))) == (
             RedriveResult(moved=1, left=1)
         )
@@ -256,9 +256,7 @@ async def test_what_comes_back_while_it_runs_stays(make_queues, post, operate, r
         sent = await dead(post, queues, *range(5))
         original = wire._pass
 
-        async def fail_at_once(
-            operation, *rest, queues=queues, original=original
-        ):
+        async def fail_at_once(operation, *rest, queues=queues, original=original):
             answer = await original(operation, *rest)
             if operation == "SendMessageBatch" and json.loads(rest[2])["QueueUrl"] == queues.url:
                 wire._pass = original

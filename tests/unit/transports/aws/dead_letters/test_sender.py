@@ -5,8 +5,8 @@ import logging
 
 import pytest
 
-from sourceflow.bus.ports import DeadLetterFilter
 from sourceflow.bus.observer import Observer
+from sourceflow.bus.ports import DeadLetterFilter
 from sourceflow.errors import AwsConfigurationError, AwsError, DependencyError
 from sourceflow.stores.memory import MemoryStores
 from sourceflow.transports.aws.client import AttributeValue, DeleteEntry, SendEntry
