@@ -273,6 +273,19 @@ def test_a_repeated_receive_begins_the_timeout_anew(local_aws):
     queue.delete(message)
 
 
+def test_a_receive_that_is_repeated_when_its_messages_show_again_is_a_new_one(local_aws):
+    queue = local_aws.fifo(VisibilityTimeout="60")
+    for body in "12":
+        send(queue, body)
+    (first,) = queue.receive(1, ReceiveRequestAttemptId="attempt")
+    local_aws.advance(timedelta(seconds=61))
+    (again,) = queue.receive(1, ReceiveRequestAttemptId="attempt")
+    assert again["Body"] == "1"
+    assert again["ReceiptHandle"] != first["ReceiptHandle"]
+    queue.delete(again)
+    assert queue.bodies(1) == ["2"]
+
+
 def test_a_receive_can_be_repeated_for_five_minutes(local_aws):
     queue = local_aws.fifo(VisibilityTimeout="3600")
     send(queue, "x")

@@ -28,9 +28,9 @@ class _Attempt:
         self._states = [(message.received, message.hiding) for message in self.messages]
 
     def is_untouched(self) -> bool:
-        """Whether nothing has happened to the messages since."""
+        """Whether nothing has happened to the messages since, and none of them shows again."""
         return all(
-            not message.gone and (message.received, message.hiding) == state
+            message.hidden_until is not None and (message.received, message.hiding) == state
             for message, state in zip(self.messages, self._states, strict=True)
         )
 
