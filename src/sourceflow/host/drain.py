@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from sourceflow.errors import AwsThrottledError, AwsTransientError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
@@ -21,6 +23,8 @@ SLOWEST_LOOK: Final = 0.25
 async def wait_until_drained(engine: Engine, limit: timedelta) -> None:
     """Wait until an engine is drained; see ``App.drained``.
 
+    Queues that cannot be looked at for a passing reason are looked at again until the time is up.
+
     Raises:
         TimeoutError: Something is left.
     """
@@ -29,14 +33,24 @@ async def wait_until_drained(engine: Engine, limit: timedelta) -> None:
     pause = FIRST_LOOK
     quiet = 0
     while True:
-        depths = await engine.transport.depths() if engine.transport is not None else ()
-        quiet = quiet + 1 if _is_quiet(engine, depths) else 0
+        depths, unseen = await _look(engine)
+        quiet = quiet + 1 if unseen is None and _is_quiet(engine, depths) else 0
         if quiet == 2:  # noqa: PLR2004 - queues' numbers are approximate: look twice
             return
         if clock.monotonic() >= deadline:
-            raise TimeoutError(f"not drained within {limit}: {_left(engine, depths)}")
+            raise TimeoutError(f"not drained within {limit}: {_left(engine, depths, unseen)}")
         await clock.sleep(FIRST_LOOK if quiet else pause)
         pause = min(pause * 1.5, SLOWEST_LOOK)
+
+
+async def _look(engine: Engine) -> tuple[Sequence[Depth], Exception | None]:
+    """Return the depths of the queues, or why they cannot be had now."""
+    if engine.transport is None:
+        return (), None
+    try:
+        return await engine.transport.depths(), None
+    except (AwsThrottledError, AwsTransientError) as error:
+        return (), error
 
 
 def _is_quiet(engine: Engine, depths: Sequence[Depth]) -> bool:
@@ -48,7 +62,7 @@ def _is_quiet(engine: Engine, depths: Sequence[Depth]) -> bool:
     )
 
 
-def _left(engine: Engine, depths: Sequence[Depth]) -> str:
+def _left(engine: Engine, depths: Sequence[Depth], unseen: Exception | None) -> str:
     parts = [
         f"{count} message(s) on their way to {name}" for name, count in engine.relay.left().items()
     ]
@@ -62,4 +76,6 @@ def _left(engine: Engine, depths: Sequence[Depth]) -> str:
         for depth in depths
         if depth.total
     ]
+    if unseen is not None:
+        parts.append(f"the queues cannot be looked at: {unseen}")
     return "; ".join(parts) or "it only just became quiet"

@@ -17,6 +17,7 @@ class Wire:
         self.steps = []
         self.waiting = ()
         self.error = None
+        self.unseen = None
         self.receive = None
 
     async def open(self, context):
@@ -42,6 +43,8 @@ class Wire:
         return [self.error for _ in outgoing]
 
     async def depths(self):
+        if self.unseen is not None:
+            raise self.unseen
         return [Depth(name, count, 0, 0) for name, count in self.waiting]
 
     def describe(self):

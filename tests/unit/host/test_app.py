@@ -586,6 +586,30 @@ async def test_what_is_left_is_named_with_its_place(wire):
     )
 
 
+async def test_queues_that_cannot_be_looked_at_for_a_while_are_looked_at_again(wire):
+    transport = wire(listens=("accounts.fifo",))
+    clock = ManualClock()
+    async with make(clock=clock).use(transport) as app:
+        transport.unseen = AwsTransientError("cannot connect", code="ConnectionFailed")
+        waiting = asyncio.ensure_future(app.drained(timeout=2))
+        await clock.advance(timedelta(seconds=1))
+        assert not waiting.done()
+        transport.unseen = None
+        await clock.advance(timedelta(seconds=1))
+        await waiting
+
+
+async def test_queues_that_stay_out_of_sight_are_named(wire):
+    transport = wire(listens=("accounts.fifo",))
+    clock = ManualClock()
+    async with make(clock=clock).use(transport) as app:
+        transport.unseen = AwsTransientError("cannot connect", code="ConnectionFailed")
+        waiting = asyncio.ensure_future(app.drained(timeout=2))
+        await clock.advance(timedelta(seconds=3))
+        with pytest.raises(TimeoutError, match=r"the queues cannot be looked at: .*cannot connect"):
+            await waiting
+
+
 async def test_an_own_event_that_has_not_come_back_is_waited_for(wire):
     transport = wire(events={Opened: "account-events"}, subscribes=("account-events",))
     clock = ManualClock()
