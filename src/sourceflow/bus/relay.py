@@ -14,6 +14,7 @@ from sourceflow.bus.dead_letter import DeadLetter, describe_error
 from sourceflow.bus.ports import Outgoing
 from sourceflow.errors import (
     AwsRequestError,
+    CircuitOpenError,
     DependencyError,
     DepthExceededError,
     Discard,
@@ -219,8 +220,11 @@ class Relay:
                 self.arrived(row.envelope.id)
                 await self._bury(row, error, failures + 1)
                 return ()
-            delay = _REMOTE_BACKOFF.delay(failures)
-            failures += 1
+            if isinstance(error, CircuitOpenError):  # sooner is in vain, and it was not tried
+                delay = error.retry_after
+            else:
+                delay = _REMOTE_BACKOFF.delay(failures)
+                failures += 1
             log.warning(
                 "%s %s was not sent to %s, next try in %.1f s: %s",
                 row.envelope.type_name,

@@ -27,6 +27,7 @@ from sourceflow.bus.relay import LOCAL_ATTEMPTS, MAX_EXPECTED, MAX_WAITING
 from sourceflow.errors import (
     AwsRequestError,
     AwsTransientError,
+    CircuitOpenError,
     DependencyError,
     DuplicateError,
     MessageTooLargeError,
@@ -162,6 +163,15 @@ async def test_what_cannot_be_sent_is_tried_until_it_can(bench):
     assert sent(bench) == [0]
     assert len(bench.ears.of("sent")) == 41
     assert await bench.stores.outbox.depth() == 0
+
+
+async def test_what_a_suspended_destination_refuses_leaves_when_a_probe_may(bench):
+    bench.transport.faults = [CircuitOpenError("ship.fifo", timedelta(seconds=60))]
+    await bench.app.send(Go(id="a"))
+    await bench.wait(minutes=0.99)
+    assert len(bench.ears.of("sent")) == 1
+    await bench.wait(minutes=0.01)
+    assert sent(bench) == [0]
 
 
 @pytest.mark.parametrize(
