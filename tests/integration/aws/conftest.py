@@ -71,15 +71,6 @@ async def cloud(request):
 
 
 @asynccontextmanager
-async def controlcontrol_plane(url, credentials):
-    plane = await ControlPlane.open(region=REGION, endpoint_url=url, credentials=credentials)
-    try:
-        yield plane
-    finally:
-        await plane.aclose()
-
-
-@asynccontextmanager
 async def control_plane(url, credentials):
     plane = await ControlPlane.open(region=REGION, endpoint_url=url, credentials=credentials)
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from leftovers import left_in_queues
 from sourceflow.testing import LocalAws
 from sourceflow.transports.aws import AwsOptions, AwsTransport
 from sourceflow.transports.aws.client import Endpoint, SqsClient
@@ -110,7 +111,7 @@ async def test_a_worker_that_is_killed_loses_nothing(worker, aws, diary, start):
             dict.fromkeys(number for each, number in lines(diary, "handled") if each == walk)
         )
         assert firsts == list(range(STEPS)), "a group's commands are first handled in order"
-    assert await left_in_queues(aws) == {}
+    assert await left(aws) == {}
 
 
 async def test_a_worker_that_is_told_to_end_hands_over_without_doing_anything_twice(
@@ -130,22 +131,15 @@ async def test_a_worker_that_is_told_to_end_hands_over_without_doing_anything_tw
     assert await last.wait() == 0
     assert Counter(lines(diary, "handled")) == Counter(EVERYTHING)
     assert Counter(lines(diary, "projected")) == Counter(EVERYTHING)
-    assert await left_in_queues(aws) == {}
+    assert await left(aws) == {}
 
 
-async def left_in_queues(aws):
+async def left(aws):
     """Return how much is in each queue that is not empty, dead letter queues included."""
     sqs = SqsClient(
         endpoint=Endpoint(service="sqs", region="us-east-1", url=aws.endpoint_url),
         credentials=aws.static_credentials(),
         http=aws,
     )
-    left = {}
-    for name in ("steps.fifo", "steps-dlq.fifo", "walks-events", "walks-events-dlq"):
-        found = await sqs.get_queue_attributes(await sqs.get_queue_url(name))
-        visible, hidden = (
-            int(found[f"ApproximateNumberOfMessages{kind}"]) for kind in ("", "NotVisible")
-        )
-        if visible or hidden:
-            left[name] = (visible, hidden)
-    return left
+    names = ("steps.fifo", "steps-dlq.fifo", "walks-events", "walks-events-dlq")
+    return await left_in_queues(sqs, *names)
