@@ -3,30 +3,87 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
+import os
+import re
 import signal
 import sys
 from collections import Counter
+from contextlib import asynccontextmanager
 from pathlib import Path
+from random import Random
+from typing import NamedTuple
 
 import pytest
 
+from fault_plan import seed_of_this_run
 from leftovers import left_in_queues
+from run_size import FULL, sized
+from sourceflow import App
 from sourceflow.testing import LocalAws
 from sourceflow.transports.aws import AwsOptions, AwsTransport
-from sourceflow.transports.aws.client import Endpoint, SqsClient
+from sourceflow.transports.aws.client import (
+    AiohttpClient,
+    Endpoint,
+    SqsClient,
+    StaticCredentials,
+)
+from walking import Step
 
-WORKER = Path(__file__).parent / "programs" / "worker.py"
+HERE = Path(__file__).parent
+WORKER = HERE / "programs" / "worker.py"
+QUEUES = ("steps.fifo", "steps-dlq.fifo", "walks-events", "walks-events-dlq")
 WALKS, STEPS = 8, 6
+BACKLOG = 80
+"""Steps that wait at least while workers are killed."""
 
 
-@pytest.fixture(scope="module")
-def worker():
-    spec = importlib.util.spec_from_file_location("crash_worker", WORKER)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["crash_worker"] = module
-    spec.loader.exec_module(module)
-    return module
+class Line(NamedTuple):
+    what: str
+    walk: str
+    number: int
+    process: int
+
+
+class Workers:
+    """Processes that work, and what they have written down."""
+
+    def __init__(self, url, diary):
+        self._url = url
+        self._diary = diary
+        self._started = []
+
+    async def start(self):
+        paths = [str(HERE / "support"), os.environ.get("PYTHONPATH", "")]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(WORKER),
+            self._url,
+            str(self._diary),
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        )
+        self._started.append(process)
+        return process
+
+    def lines(self, what, process=None):
+        """Return what was written down, in order."""
+        if not self._diary.exists():
+            return []
+        *whole, _ = self._diary.read_text().split("\n")
+        lines = [
+            Line(kind, walk, int(number), int(by))
+            for kind, walk, number, by in map(str.split, whole)
+        ]
+        return [line for line in lines if line.what == what and process in {None, line.process}]
+
+    def done(self, what):
+        """Return the steps that were done, in order: walk and number."""
+        return [(line.walk, line.number) for line in self.lines(what)]
+
+    async def end(self):
+        for process in self._started:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
 
 
 @pytest.fixture
@@ -36,16 +93,10 @@ async def aws():
 
 
 @pytest.fixture
-def diary(tmp_path):
-    return tmp_path / "diary"
-
-
-def lines(diary, what):
-    """What the workers wrote down, in order: (walk, number)."""
-    if not diary.exists():
-        return []
-    words = [line.split() for line in diary.read_text().splitlines()]
-    return [(walk, int(number)) for kind, walk, number in words if kind == what]
+async def workers(aws, tmp_path):
+    workers = Workers(aws.endpoint_url, tmp_path / "diary")
+    yield workers
+    await workers.end()
 
 
 async def until(condition):
@@ -54,92 +105,155 @@ async def until(condition):
             await asyncio.sleep(0.01)
 
 
-@pytest.fixture
-async def start(aws, diary):
-    processes = []
-
-    async def start():
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, str(WORKER), aws.endpoint_url, str(diary)
-        )
-        processes.append(process)
-        return process
-
-    yield start
-    for process in processes:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
-async def send_steps(worker, aws):
-    """Send by an App that only sends."""
+@asynccontextmanager
+async def sender(url):
+    """Start an App that only sends."""
     transport = AwsTransport(
-        AwsOptions(region="us-east-1", endpoint_url=aws.endpoint_url),
-        lambda bus: bus.send.command(worker.Step, queue="steps.fifo"),
-        credentials=aws.static_credentials(),
+        AwsOptions(region="us-east-1", endpoint_url=url),
+        lambda bus: bus.send.command(Step, queue="steps.fifo"),
+        credentials=StaticCredentials("test", "test"),
     )
-    async with worker.App([], name="walkers").use(transport) as app:
-        await app.send_many(
-            [
-                worker.Step(id=f"w{walk}", number=number)
-                for number in range(STEPS)
-                for walk in range(WALKS)
-            ]
-        )
+    async with App([], name="walkers").use(transport) as app:
+        yield app
 
 
-EVERYTHING = {(f"w{walk}", number) for walk in range(WALKS) for number in range(STEPS)}
+def steps(numbers, *, takes=0.01):
+    """Return the next steps of all walks: each long enough to be killed in."""
+    return [
+        Step(id=f"w{walk}", number=number, takes=takes)
+        for number in numbers
+        for walk in range(WALKS)
+    ]
 
 
-async def test_a_worker_that_is_killed_loses_nothing(worker, aws, diary, start):
-    await send_steps(worker, aws)
+async def send_steps(url):
+    async with sender(url) as app:
+        await app.send_many(steps(range(STEPS)))
+
+
+def everything(numbers):
+    return {(f"w{walk}", number) for walk in range(WALKS) for number in numbers}
+
+
+def check_order(done, numbers):
+    """Check that the steps of each walk took effect for the first time in their order."""
+    firsts = list(dict.fromkeys(done))
+    for walk in range(WALKS):
+        assert [number for each, number in firsts if each == f"w{walk}"] == list(numbers)
+
+
+async def test_a_worker_that_is_killed_loses_nothing(aws, workers):
+    await send_steps(aws.endpoint_url)
     for _ in range(3):
-        first = await start()
-        before = len(lines(diary, "handled"))
-        await until(lambda before=before: len(lines(diary, "handled")) >= before + 8)
+        first = await workers.start()
+        before = len(workers.lines("handled"))
+        await until(lambda before=before: len(workers.lines("handled")) >= before + 8)
         first.kill()
         assert await first.wait() == -signal.SIGKILL
-    last = await start()
-    await until(lambda: set(lines(diary, "projected")) == EVERYTHING)
+    last = await workers.start()
+    await until(lambda: set(workers.done("projected")) == everything(range(STEPS)))
     last.terminate()
 
     assert await last.wait() == 0
-    assert set(lines(diary, "handled")) == EVERYTHING
-    for walk in {walk for walk, _ in EVERYTHING}:
-        firsts = list(
-            dict.fromkeys(number for each, number in lines(diary, "handled") if each == walk)
-        )
-        assert firsts == list(range(STEPS)), "a group's commands are first handled in order"
-    assert await left(aws) == {}
+    check_order(workers.done("handled"), range(STEPS))
+    assert await left(aws.endpoint_url) == {}
 
 
-async def test_a_worker_that_is_told_to_end_hands_over_without_doing_anything_twice(
-    worker, aws, diary, start
-):
-    await send_steps(worker, aws)
+async def test_a_worker_that_is_told_to_end_hands_over_without_doing_anything_twice(aws, workers):
+    await send_steps(aws.endpoint_url)
     for _ in range(2):
-        first = await start()
-        before = len(lines(diary, "handled"))
-        await until(lambda before=before: len(lines(diary, "handled")) >= before + 8)
+        first = await workers.start()
+        before = len(workers.lines("handled"))
+        await until(lambda before=before: len(workers.lines("handled")) >= before + 8)
         first.terminate()
         assert await first.wait() == 0
-    last = await start()
-    await until(lambda: set(lines(diary, "projected")) == EVERYTHING)
+    last = await workers.start()
+    await until(lambda: set(workers.done("projected")) == everything(range(STEPS)))
     last.send_signal(signal.SIGINT)
 
     assert await last.wait() == 0
-    assert Counter(lines(diary, "handled")) == Counter(EVERYTHING)
-    assert Counter(lines(diary, "projected")) == Counter(EVERYTHING)
-    assert await left(aws) == {}
+    assert Counter(workers.done("handled")) == Counter(everything(range(STEPS)))
+    assert Counter(workers.done("projected")) == Counter(everything(range(STEPS)))
+    assert await left(aws.endpoint_url) == {}
 
 
-async def left(aws):
-    """Return how much is in each queue that is not empty, dead letter queues included."""
-    sqs = SqsClient(
-        endpoint=Endpoint(service="sqs", region="us-east-1", url=aws.endpoint_url),
-        credentials=aws.static_credentials(),
-        http=aws,
+@asynccontextmanager
+async def local_aws_of_its_own():
+    """Start `sourceflow local`; say where it answers."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", "from sourceflow.host.cli import main; main()", "local", "--port", "0"),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
-    names = ("steps.fifo", "steps-dlq.fifo", "walks-events", "walks-events-dlq")
-    return await left_in_queues(sqs, *names)
+    try:
+        line = (await process.stdout.readline()).decode()
+        yield re.search(r"http://\S+", line)[0]
+    finally:
+        process.terminate()
+        await process.communicate()
+
+
+class Feeder:
+    """Keeps workers busy until it is told to end."""
+
+    def __init__(self, app, workers):
+        self._app = app
+        self._workers = workers
+        self._ending = False
+        self.sent = 0
+
+    async def run(self):
+        while not self._ending:
+            handled = len(set(self._workers.done("handled")))
+            if self.sent * WALKS - handled < BACKLOG:
+                await self._app.send_many(steps([self.sent], takes=0.05))
+                self.sent += 1
+            else:
+                await asyncio.sleep(0.02)
+
+    def end(self):
+        self._ending = True
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900 if FULL else 120)
+async def test_one_of_two_workers_killed_again_and_again_loses_nothing(tmp_path):
+    seed = seed_of_this_run()
+    print(f"seed {seed}")  # noqa: T201 - pytest shows it where the test fails: how to repeat it
+    random = Random(seed)
+    async with local_aws_of_its_own() as url, sender(url) as app, asyncio.TaskGroup() as tasks:
+        workers = Workers(url, tmp_path / "diary")
+        feeder = Feeder(app, workers)
+        try:
+            tasks.create_task(feeder.run())
+            pair = [await workers.start(), await workers.start()]
+            for _ in range(sized(4, 20)):
+                await until(lambda: all(workers.lines("handled", each.pid) for each in pair))
+                moment = len(workers.lines("handled")) + random.randrange(40)
+                await until(lambda moment=moment: len(workers.lines("handled")) >= moment)
+                victim = pair.pop(random.randrange(2))
+                victim.kill()
+                assert await victim.wait() == -signal.SIGKILL
+                pair.append(await workers.start())
+            feeder.end()
+            await until(lambda: set(workers.done("projected")) >= everything(range(feeder.sent)))
+            for each in pair:
+                each.terminate()
+                assert await each.wait() == 0
+        finally:
+            feeder.end()
+            await workers.end()
+        check_order(workers.done("handled"), range(feeder.sent))
+        assert await left(url) == {}
+
+
+async def left(url):
+    """Return how much is in each queue that is not empty, dead letter queues included."""
+    async with AiohttpClient() as http:
+        sqs = SqsClient(
+            endpoint=Endpoint(service="sqs", region="us-east-1", url=url),
+            credentials=StaticCredentials("test", "test"),
+            http=http,
+        )
+        return await left_in_queues(sqs, *QUEUES)

@@ -7,76 +7,24 @@ import os
 import sys
 from datetime import timedelta
 
-from sourceflow import (
-    App,
-    Command,
-    Entity,
-    Event,
-    Key,
-    Saga,
-    View,
-    ViewModel,
-    handles,
-    projects,
-)
+from hurried_clock import HurriedClock
 from sourceflow.transports.aws import AwsOptions, AwsTransport
 from sourceflow.transports.aws.client import StaticCredentials
+from walking import Diary, routed, walkers
 
 
-class Step(Command):
-    id: Key[str]
-    number: int
-
-
-class Stepped(Event):
-    id: Key[str]
-    number: int
-
-
-class Walk(Entity):
-    id: Key[str]
-    number: int
-
-
-class WalkRow(ViewModel):
-    id: Key[str]
-    number: int
-
-
-class Diary:
-    """Lines that are on disk when ``write`` returns."""
+class FileDiary(Diary):
+    """Lines that are on disk when ``write`` returns, each with the process that wrote it."""
 
     def __init__(self, path: str) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self._process = os.getpid()
 
-    def write(self, line: str) -> None:
-        os.write(self._file, f"{line}\n".encode())
-
-
-class WalkSaga(Saga[Walk]):
-    def __init__(self, diary: Diary) -> None:
-        self.diary = diary
-
-    @handles
-    async def step(self, walk: Walk | None, command: Step) -> Walk:
-        self.diary.write(f"handled {command.id} {command.number}")
-        await asyncio.sleep(0.01)  # long enough to be killed in
-        self.raise_event(Stepped(id=command.id, number=command.number))
-        return Walk(id=command.id, number=command.number)
+    def write(self, what: str, walk: str, number: int) -> None:
+        os.write(self._file, f"{what} {walk} {number} {self._process}\n".encode())
 
 
-class Walks(View[WalkRow], lifecycle="async"):
-    def __init__(self, diary: Diary) -> None:
-        self.diary = diary
-
-    @projects
-    def stepped(self, event: Stepped) -> WalkRow:
-        self.diary.write(f"projected {event.id} {event.number}")
-        return WalkRow(id=event.id, number=event.number)
-
-
-def walking(url: str, diary: str) -> App:
-    """Return the App; the test sends with the same one."""
+async def work(url: str, diary: str) -> None:
     transport = AwsTransport(
         AwsOptions(
             region="us-east-1",
@@ -84,16 +32,11 @@ def walking(url: str, diary: str) -> App:
             wait_time=timedelta(seconds=1),
             visibility_timeout=timedelta(seconds=2),
         ),
-        lambda bus: (
-            bus.send.command(Step, queue="steps.fifo")
-            .raise_.event(Stepped, topic="step-events")
-            .listen.to.command_queue("steps.fifo")
-            .subscribe.to.topic("step-events")
-        ),
+        routed,
         credentials=StaticCredentials("test", "test"),
     )
-    return App([WalkSaga, Walks], name="walks", services=[Diary(diary)]).use(transport)
+    await walkers(transport, FileDiary(diary), HurriedClock()).run()
 
 
 if __name__ == "__main__":
-    asyncio.run(walking(*sys.argv[1:3]).run())
+    asyncio.run(work(*sys.argv[1:3]))
