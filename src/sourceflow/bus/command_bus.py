@@ -29,12 +29,7 @@ if TYPE_CHECKING:
     from sourceflow.domain.binding import Handler
     from sourceflow.messages import Envelope
 
-__all__ = ("CommandBus", "stream_of")
-
-
-def stream_of(handler: Handler, command: Envelope[Any]) -> Stream:
-    """Return the stream of a command; for ``Saga[None]`` one that only orders what it causes."""
-    return Stream(stream_name(handler), command.key)
+__all__ = ("CommandBus",)
 
 
 class CommandBus:
@@ -68,6 +63,8 @@ class CommandBus:
         self._locks = locks
         self._clock = clock
         self._observer = observer
+        # Of a Saga[None] there is no stream: the name only orders what its commands cause.
+        self._streams = {handler: stream_name(handler) for handler in wiring.commands.values()}
         self._backstage = Backstage.of(stores, router, middleware)
         self._run = around(middleware, "handle_command", self._run_once)
         self._dispatch = around(middleware, "dispatch_event", collect)
@@ -90,7 +87,7 @@ class CommandBus:
             raise NoHandlerError(
                 f"no saga of the App {self._wiring.app!r} handles {command.type_name}"
             )
-        stream = stream_of(handler, command)
+        stream = Stream(self._streams[handler], command.key)
         started = self._clock.monotonic()
         await self._locks.acquire(stream)
         try:
@@ -115,7 +112,10 @@ class CommandBus:
     ) -> tuple[Sequence[OutboxRow], HandlerScope | None]:
         claim = Claim(command.source, command.id, "")
         async with self._stores.begin() as uow:
-            head = await self._head(uow, handler, stream, claim)
+            if handler.state_type is None:
+                head = Head(0, None, claim in await uow.claimed((claim,)))
+            else:
+                head = await uow.head(stream, handler.state_type, claim)
             if head.claimed:
                 raise DuplicateError(f"{command.type_name} {command.id} was handled before")
             run = await self._run(command, handler, head, attempt)
@@ -132,16 +132,12 @@ class CommandBus:
                     command=command,
                 )
             projected = await self._publish(scope.events, stream, changes, uow, attempt)
-            changes.outbox += [self._router.command_row(each, stream) for each in scope.commands]
+            for each in scope.commands:
+                changes.outbox.append(self._router.command_row(each, stream))
             rows = await uow.commit(changes)
         for event, subscriber in projected:
             self._observer.projected(event, subscriber)
         return rows, scope
-
-    async def _head(self, uow: UnitOfWork, handler: Handler, stream: Stream, claim: Claim) -> Head:
-        if handler.state_type is None:
-            return Head(0, None, claim in await uow.claimed((claim,)))
-        return await uow.head(stream, handler.state_type, claim)
 
     async def _run_once(
         self,
@@ -185,9 +181,11 @@ class CommandBus:
         for event in dispatched:
             inline, later = self._router.event_plan(type(event.message))
             changes.events.append((event, stream))
-            await self._events.project_inline(inline, event, rows, attempt=attempt)
-            projected += [(event, each.name) for each in inline]
-            changes.outbox += [self._router.row(event, place, stream) for place in later]
+            for handler in inline:
+                await self._events.run(handler, event, rows, attempt)
+                projected.append((event, handler.name))
+            for place in later:
+                changes.outbox.append(self._router.row(event, place, stream))
         changes.rows = rows.changes()
         return projected
 

@@ -105,17 +105,19 @@ class Rows:
 
     def changes(self) -> list[RowChange]:
         """Return what is to be written, in key order, so that writers cannot deadlock."""
-        changed = [(*place, known) for place, known in self._known.items() if known.is_changed]
-        changed.sort(key=lambda each: (each[0].__name__, repr(each[1])))
-        return [
+        changes = [
             RowChange(
                 row_type=row_type,
                 key=key,
                 expected=known.version,
                 row=DELETE if known.value is None else known.value,
             )
-            for row_type, key, known in changed
+            for (row_type, key), known in self._known.items()
+            if known.is_changed
         ]
+        if len(changes) > 1:
+            changes.sort(key=lambda change: (change.row_type.__name__, repr(change.key)))
+        return changes
 
 
 def row_keys(handler: Handler, event: Envelope[Any]) -> list[KeyType]:
@@ -228,7 +230,9 @@ class EventBus:
     ) -> None:
         savepoint = rows.save()
         try:
-            outbox = await self._run(handler, event, rows, attempt)
+            commands = await self.run(handler, event, rows, attempt)
+            stream = Stream(handler.name, event.key)
+            outbox = [self._router.command_row(command, stream) for command in commands]
         except DependencyError:
             raise
         except Discard as discard:
@@ -246,16 +250,23 @@ class EventBus:
             delivered.done.append(handler.name)
             delivered.projected.append(handler.name)
 
-    async def _run(
+    async def run(
         self, handler: Handler, event: Envelope[Any], rows: Rows, attempt: int
-    ) -> list[OutboxRow]:
+    ) -> Sequence[Envelope[Any]]:
+        """Run a subscriber through the hooks, in a transaction that is somebody else's.
+
+        Returns:
+            The commands that it sent.
+
+        Raises:
+            Exception: Whatever it raised.
+        """
         savepoint = rows.save()
         scope = await self._handle(event, handler, rows, savepoint, attempt)
         if scope is None:  # stopped, or its failure was caught: nothing half done is left
             rows.restore(savepoint)
-            return []
-        stream = Stream(handler.name, event.key)
-        return [self._router.command_row(command, stream) for command in scope.commands]
+            return ()
+        return scope.commands
 
     async def _handle_once(
         self,
@@ -273,16 +284,6 @@ class EventBus:
         else:
             await call_handler(self._wiring, handler, scope, event.message)
         return scope
-
-    async def project_inline(
-        self, handlers: Sequence[Handler], event: Envelope[Any], rows: Rows, *, attempt: int
-    ) -> None:
-        """Project an event in the transaction of the command that raised it.
-
-        Whatever a view raises fails the command.
-        """
-        for handler in handlers:
-            await self._run(handler, event, rows, attempt)
 
     async def project(self, handler: Handler, event: Envelope[Any], rows: Rows) -> None:
         """Project an event for a replay or a rebuild: through the hooks, and nothing leaves."""

@@ -153,7 +153,8 @@ class Relay:
 
     async def room(self) -> None:
         """Wait until so few rows are under way that more may come."""
-        await self._room.wait()
+        if self._waiting >= MAX_WAITING:
+            await self._room.wait()
 
     async def idle(self) -> None:
         """Wait until nothing is under way."""

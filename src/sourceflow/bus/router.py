@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from sourceflow.bus.changes import Destination, OutboxRow
 from sourceflow.bus.ports import Outgoing
@@ -34,7 +34,7 @@ class Router:
     each handler meets each message once.
     """
 
-    __slots__ = ("_admit", "_clock", "_codec", "_events", "_routes", "_wiring")
+    __slots__ = ("_admit", "_clock", "_codec", "_events", "_routes", "_source", "_wiring")
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class Router:
         admit: Callable[[Outgoing], None],
     ) -> None:
         self._wiring = wiring
+        self._source = wiring.source
         self._routes = routes
         self._codec = codec
         self._clock = clock
@@ -66,21 +67,23 @@ class Router:
             NoHandlerError: It has neither a handler nor a route.
             DepthExceededError: It is caused by too long a chain.
         """
+        command_type = type(command)
+        if command_type not in self._wiring.commands and command_type not in self._routes.commands:
+            self._refuse(command)
+        return self._envelope(command, message_id=message_id, headers=headers, cause=cause)
+
+    def _refuse(self, command: object) -> NoReturn:
+        """Say why something cannot be sent."""
         try:
             info = type_info(type(command))
         except TypeError:
             raise InvalidMessageError(f"{_shown(command)} is no command") from None
         if info.kind != "command":
             raise InvalidMessageError(f"{info.name} is an {info.kind}; send takes commands")
-        if (
-            type(command) not in self._wiring.commands
-            and type(command) not in self._routes.commands
-        ):
-            raise NoHandlerError(
-                f"the command {info.name} has neither a handler in the App "
-                f"{self._wiring.app!r} nor a route to a queue"
-            )
-        return self._envelope(command, message_id=message_id, headers=headers, cause=cause)
+        raise NoHandlerError(
+            f"the command {info.name} has neither a handler in the App "
+            f"{self._wiring.app!r} nor a route to a queue"
+        )
 
     def event(self, event: object, *, cause: Envelope[Any], sequence: int | None) -> Envelope[Any]:
         """Put an event into its envelope.
@@ -118,7 +121,7 @@ class Router:
         return Envelope(
             message=message,
             id=message_id,
-            source=self._wiring.source,
+            source=self._source,
             time=self._clock.now(),
             correlation_id=message_id if cause is None else cause.correlation_id,
             causation_id=None if cause is None else cause.id,

@@ -92,9 +92,9 @@ class MemoryUnitOfWork:
         return changes.outbox
 
     def _check(self, changes: Changes) -> None:
-        taken = self._inbox.taken(changes.claims)
-        if taken:
-            raise DuplicateError(f"{len(taken)} claim(s) are taken: {next(iter(taken))}")
+        for claim in changes.claims:
+            if self._inbox.is_taken(claim):
+                raise DuplicateError(f"{claim} is taken")
         step = changes.stream
         if step is not None:
             number = self._state.streams.get(step.stream, _EMPTY).number
