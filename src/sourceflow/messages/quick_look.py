@@ -3,121 +3,118 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from operator import attrgetter
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
 from sourceflow.messages.hints import UNRESOLVED, field_hints
-from sourceflow.messages.key import is_key, is_only_key, key_problem
-from sourceflow.messages.limits import LEAVES, LimitError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sourceflow.messages.key import KeyType
-    from sourceflow.messages.limits import Check
+from sourceflow.messages.key import is_only_key, key_problem
+from sourceflow.messages.limits import LEAVES, LimitError, check_text, is_short
 
 __all__ = ("is_plainly_right",)
 
-_PLAIN: Final = frozenset(
-    {NoneType, bool, int, float, str, bytes, Decimal, UUID, datetime, date, time, timedelta}
-)
+Look = Callable[[Any], bool]
+"""Whether a value is of the right class and within the limits."""
 
 
-class _PlainFields:
-    """The plain fields of one type, and the combinations of classes they were seen to hold."""
-
-    __slots__ = ("_allowed", "_are_keys", "_seen", "_values")
-
-    def __init__(
-        self,
-        names: tuple[str, ...],
-        allowed: tuple[frozenset[type[Any]], ...],
-        are_keys: tuple[bool, ...],
-    ) -> None:
-        self._allowed = allowed
-        self._are_keys = are_keys
-        self._values = attrgetter(*names) if len(names) > 1 else _single(names)
-        self._seen: dict[tuple[type[Any], ...], tuple[tuple[int, Check], ...]] = {}
-
-    def fit(self, value: Any) -> bool:
-        values = self._values(value)
-        classes = tuple(map(type, values))
-        checks = self._seen.get(classes)
-        if checks is None:
-            if not all(map(_is_in, classes, self._allowed)):
-                return False
-            checks = self._seen[classes] = self._checks(
-                classes
-            )  # as many as there are alternatives
-        try:
-            for at, check in checks:
-                check(values[at])
-        except LimitError:
-            return False
-        return True
-
-    def _checks(self, classes: tuple[type[Any], ...]) -> tuple[tuple[int, Check], ...]:
-        limits = [(at, LEAVES[cls]) for at, cls in enumerate(classes) if cls in LEAVES]
-        keys = [(at, _check_key) for at, is_key in enumerate(self._are_keys) if is_key]
-        return (*limits, *keys)
+def _is_text(value: Any) -> bool:
+    return type(value) is str and (value.isascii() or _is_within(check_text, value))
 
 
-def _check_key(key: KeyType) -> None:
-    problem = key_problem(key)
-    if problem is not None:
-        raise LimitError(problem)
+def _is_decimal(value: Any) -> bool:
+    return type(value) is Decimal and is_short(value)
 
 
-def _single(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
-    return lambda value: tuple(getattr(value, name) for name in names)
+def _is_within(check: Callable[[Any], None], value: Any) -> bool:
+    try:
+        check(value)
+    except LimitError:
+        return False
+    return True
 
 
-def _is_in(cls: type[Any], allowed: frozenset[type[Any]]) -> bool:
-    return cls in allowed
+def _is_key_text(value: Any) -> bool:
+    return value != "" and _is_text(value)
 
 
-_types: dict[type[Any], _PlainFields | None] = {}
+def _is_key_number(value: Any) -> bool:
+    return type(value) is int and key_problem(value) is None
+
+
+def _of(cls: type[Any]) -> Look:
+    check = LEAVES.get(cls)
+    if check is None:
+        return lambda value: type(value) is cls
+    return lambda value: type(value) is cls and _is_within(check, value)
+
+
+_PLAIN: Final[dict[type[Any], Look]] = {
+    **{
+        cls: _of(cls)
+        for cls in (NoneType, bool, int, float, bytes, UUID, datetime, date, time, timedelta)
+    },
+    str: _is_text,
+    Decimal: _is_decimal,
+}
+_KEYS: Final[dict[type[Any], Look]] = {
+    str: _is_key_text,
+    int: _is_key_number,
+    UUID: _PLAIN[UUID],
+}
+
+_looks: dict[type[Any], tuple[tuple[str, Look], ...] | None] = {}
 
 
 def is_plainly_right(value: Any) -> bool:
     """Whether every field holds a value of exactly one of its plain types, within the limits.
 
     False means only that a closer look is needed: the type has other fields (lists, constraints,
-    nested types), or something is wrong with a value.
+    nested types), or something may be wrong with a value.
     """
     cls = type(value)
     try:
-        fields = _types[cls]
+        looks = _looks[cls]
     except KeyError:
-        fields = _types[cls] = _plain_fields(cls)
-    return fields is not None and fields.fit(value)
+        looks = _looks[cls] = _looks_of(cls)
+    if looks is None:
+        return False
+    for field, is_right in looks:  # noqa: SIM110 - every message would pay for a generator
+        if not is_right(getattr(value, field)):
+            return False
+    return True
 
 
-def _plain_fields(cls: type[Any]) -> _PlainFields | None:
+def _looks_of(cls: type[Any]) -> tuple[tuple[str, Look], ...] | None:
     try:
         hints = field_hints(cls)
     except UNRESOLVED:
         return None  # a wiring fault is made of it elsewhere
-    allowed = [classes for classes in map(_plain_alternatives, hints.values()) if classes]
-    if len(allowed) < len(hints):
-        return None
-    return _PlainFields(tuple(hints), tuple(allowed), tuple(map(is_key, hints.values())))
+    looks = [(field, look) for field, hint in hints.items() if (look := _look_of(hint))]
+    return tuple(looks) if len(looks) == len(hints) else None
 
 
-def _plain_alternatives(hint: Any) -> frozenset[type[Any]] | None:
-    """Return the classes that a hint allows, or None where it says more than that."""
+def _look_of(hint: Any) -> Look | None:
+    """Return the look at a field, or None where its hint says more than a plain type."""
     if is_only_key(hint):
-        hint = typing.get_args(hint)[0]
+        return _KEYS.get(typing.get_args(hint)[0])
     if typing.get_origin(hint) in {typing.Union, UnionType}:
-        parts = [_plain_alternatives(each) for each in typing.get_args(hint)]
-        if any(part is None for part in parts):
-            return None
-        return frozenset().union(*(part for part in parts if part is not None))
-    if isinstance(hint, type) and (hint in _PLAIN or issubclass(hint, Enum)):
-        return frozenset({hint})
-    return None
+        return _look_of_alternatives(typing.get_args(hint))
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return _of(hint)
+    return _PLAIN.get(hint) if isinstance(hint, type) else None
+
+
+def _look_of_alternatives(alternatives: tuple[Any, ...]) -> Look | None:
+    looks = {each: look for each in alternatives if (look := _look_of(each))}
+    if len(looks) < len(alternatives):
+        return None
+
+    def is_right(value: Any) -> bool:
+        look = looks.get(type(value))
+        return look is not None and look(value)
+
+    return is_right
