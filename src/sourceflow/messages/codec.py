@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, Literal, TypeVar
 
 import msgspec
+from msgspec import UNSET
 
 from sourceflow.errors import InvalidMessageError, MalformedError, WrongKindError
 from sourceflow.messages.envelope import (
@@ -45,13 +46,13 @@ class _Document(msgspec.Struct, Generic[DataT], kw_only=True):
     type: _Name
     time: Annotated[datetime, msgspec.Meta(tz=True)]
     data: DataT
-    subject: str | msgspec.UnsetType = msgspec.UNSET
-    datacontenttype: str | msgspec.UnsetType = msgspec.UNSET
+    subject: str | msgspec.UnsetType = UNSET
+    datacontenttype: str | msgspec.UnsetType = UNSET
     kind: Literal["command", "event"]
     dataversion: _Count = 1
-    entitysequence: _Count | msgspec.UnsetType = msgspec.UNSET
-    correlationid: str | msgspec.UnsetType = msgspec.UNSET
-    causationid: str | msgspec.UnsetType = msgspec.UNSET
+    entitysequence: _Count | msgspec.UnsetType = UNSET
+    correlationid: str | msgspec.UnsetType = UNSET
+    causationid: str | msgspec.UnsetType = UNSET
     depth: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
 
 
@@ -99,9 +100,9 @@ class Codec:
             datacontenttype=CONTENT_TYPE,
             kind=info.kind,
             dataversion=info.version,
-            entitysequence=msgspec.UNSET if envelope.sequence is None else envelope.sequence,
+            entitysequence=UNSET if envelope.sequence is None else envelope.sequence,
             correlationid=envelope.correlation_id,
-            causationid=msgspec.UNSET if envelope.causation_id is None else envelope.causation_id,
+            causationid=UNSET if envelope.causation_id is None else envelope.causation_id,
             depth=envelope.depth,
         )
         written = _encode(document, info.name)
@@ -251,15 +252,16 @@ def _envelope(document: _Document[Any], info: TypeInfo, headers: dict[str, str])
     problem = key_problem(key)
     if problem is not None:
         raise MalformedError(f"its key {problem}")
-    if document.subject is not msgspec.UNSET and document.subject != key_text(key):
+    if document.subject is not UNSET and document.subject != key_text(key):
         raise MalformedError("its subject is not its key")
     check_text(document.source)
     check_message_id(document.id)
-    correlation_id = _or(document.correlationid, document.id)
-    causation_id = _or(document.causationid, None)
-    if correlation_id != document.id:
+    correlation_id, causation_id = document.correlationid, document.causationid
+    if correlation_id is UNSET:
+        correlation_id = document.id
+    elif correlation_id != document.id:
         check_message_id(correlation_id)
-    if causation_id is not None:
+    if causation_id is not UNSET:
         check_message_id(causation_id)
     return Envelope(
         message=document.data,
@@ -267,16 +269,12 @@ def _envelope(document: _Document[Any], info: TypeInfo, headers: dict[str, str])
         source=document.source,
         time=_in_utc(document.time),
         correlation_id=correlation_id,
-        causation_id=causation_id,
+        causation_id=None if causation_id is UNSET else causation_id,
         depth=document.depth,
-        sequence=_or(document.entitysequence, None),
+        sequence=None if document.entitysequence is UNSET else document.entitysequence,
         headers=headers,
     )
 
 
 def _in_utc(time: datetime) -> datetime:
     return time if time.tzinfo is UTC else time.astimezone(UTC)
-
-
-def _or(value: Any, default: Any) -> Any:
-    return default if value is msgspec.UNSET else value

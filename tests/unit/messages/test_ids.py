@@ -62,6 +62,17 @@ def test_a_millisecond_that_is_used_up_borrows_the_next(monkeypatch):
     assert uuid.UUID(second).int >> 80 == 1_000_001
 
 
+def test_ids_grow_when_the_last_group_is_used_up(monkeypatch):
+    source = MessageIds()
+    at(monkeypatch, 1_000_000)
+    first = source.new()
+    source._tail |= (1 << 48) - 1
+    second = source.new()
+
+    assert second > first
+    assert uuid.UUID(second).int & ((1 << 62) - 1) == source._tail & ((1 << 62) - 1)
+
+
 def test_two_sources_make_different_ids(monkeypatch):
     at(monkeypatch, 1_000_000)
 

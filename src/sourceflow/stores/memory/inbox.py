@@ -45,13 +45,17 @@ class MemoryInbox:
 
     def put(self, claims: Sequence[Claim]) -> None:
         """Remember claims and forget old ones."""
-        kept = self._state.claims
-        now = self._clock.monotonic()
         for claim in claims:
             if claim.subscriber:
-                kept[claim] = now
+                self._state.claims[claim] = self._clock.monotonic()
             else:
                 self._state.command_claims.add((claim.source, claim.message_id))
+        if self._state.claims:
+            self._forget()
+
+    def _forget(self) -> None:
+        kept = self._state.claims
+        now = self._clock.monotonic()
         while kept:
             oldest = next(iter(kept))
             if len(kept) <= CLAIMS_KEPT and now - kept[oldest] <= CLAIM_SECONDS:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from sourceflow.domain.handlers import DELETE
 from sourceflow.errors import MessageError, ReplayError
 
 if TYPE_CHECKING:
@@ -43,11 +44,13 @@ class Snapshots:
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
-        self._immutable: dict[type[Any], bool] = {}
+        self._immutable = _Immutable()
 
     def keep(self, value: Any) -> Any:
-        """Return what to store of a value."""
-        if self._is_immutable(type(value)):
+        """Return what to store of a value; None of one that is to be removed."""
+        if value is DELETE:
+            return None
+        if self._immutable[type(value)]:
             return value
         return _Written(type(value), self._codec.encode_state(value))
 
@@ -59,7 +62,7 @@ class Snapshots:
 
     def copy_envelope(self, envelope: Envelope[Any]) -> Envelope[Any]:
         """Return an envelope whose message is shared with nobody who could change it."""
-        if self._is_immutable(type(envelope.message)):
+        if self._immutable[type(envelope.message)]:
             return envelope
         info = envelope.info
         data = self._codec.encode_data(envelope.message)
@@ -81,10 +84,12 @@ class Snapshots:
                 type_name=envelope.type_name,
             ) from error
 
-    def _is_immutable(self, value_type: type[Any]) -> bool:
-        known = self._immutable.get(value_type)
-        if known is None:
-            known = self._immutable[value_type] = _immutable(value_type, frozenset())
+
+class _Immutable(dict[type[Any], bool]):
+    """Whether values of a type can be shared, worked out once."""
+
+    def __missing__(self, value_type: type[Any]) -> bool:
+        known = self[value_type] = _immutable(value_type, frozenset())
         return known
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sourceflow.bus.changes import UNCHANGED
 from sourceflow.bus.ports import Head, Row
-from sourceflow.domain.handlers import DELETE
 from sourceflow.errors import ConflictError, DuplicateError
 from sourceflow.stores.memory.state import StreamState
 
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from sourceflow.bus.changes import Changes, Claim, OutboxRow, RowChange, Stream, StreamChange
-    from sourceflow.domain.handlers import Delete
     from sourceflow.messages import Envelope, KeyType
     from sourceflow.stores.memory.inbox import MemoryInbox
     from sourceflow.stores.memory.outbox import MemoryOutbox
@@ -74,19 +72,19 @@ class MemoryUnitOfWork:
     async def commit(self, changes: Changes) -> Sequence[OutboxRow]:
         """Write everything, or nothing."""
         self._check(changes)
+        keep, copy = self._snapshots.keep, self._snapshots.copy_envelope
         step = changes.stream
-        kept = None if step is None else self._kept_step(step)
-        rows = [(change, self._kept_row(change.row)) for change in changes.rows]
-        events = [
-            (self._snapshots.copy_envelope(event), stream) for event, stream in changes.events
-        ]
+        entity = None if step is None else keep(step.entity)
+        command = None if step is None or step.command is None else copy(step.command)
+        rows = [keep(change.row) for change in changes.rows]
+        events = [copy(event) for event, _ in changes.events]
         # Nothing fails from here on.
         self._inbox.put(changes.claims)
-        if step is not None and kept is not None:
-            self._take_step(step, *kept)
-        for change, row in rows:
+        if step is not None:
+            self._take_step(step, entity, command)
+        for change, row in zip(changes.rows, rows, strict=True):
             self._put_row(change, row)
-        for event, stream in events:
+        for event, (_, stream) in zip(events, changes.events, strict=True):
             self._append(event, stream)
         self._outbox.put(changes.outbox)
         return changes.outbox
@@ -109,15 +107,6 @@ class MemoryUnitOfWork:
                     f"{change.row_type.__name__} {change.key!r} is in version {version}, "
                     f"not {change.expected}"
                 )
-
-    def _kept_step(self, step: StreamChange) -> tuple[Any | None, Envelope[Any] | None]:
-        """Return the entity and the command as they are kept."""
-        entity = None if step.entity is UNCHANGED else self._kept_row(step.entity)
-        command = None if step.command is None else self._snapshots.copy_envelope(step.command)
-        return entity, command
-
-    def _kept_row(self, row: Any | Delete) -> Any | None:
-        return None if row is DELETE else self._snapshots.keep(row)
 
     def _take_step(
         self, step: StreamChange, entity: Any | None, command: Envelope[Any] | None
