@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
-from hurried_clock import HurriedClock  # noqa: TC001 - the App finds services by these hints
 from sourceflow import (
     App,
     Command,
@@ -18,8 +18,13 @@ from sourceflow import (
     projects,
 )
 
+if TYPE_CHECKING:
+    from sourceflow.bus.ports import Stores, Transport
+    from sourceflow.clock import Clock
+
 __all__ = (
     "Diary",
+    "Ground",
     "MemoryDiary",
     "Step",
     "Stepped",
@@ -87,10 +92,32 @@ class MemoryDiary(Diary):
         self.lines[what][walk].append(number)
 
 
+class Ground:
+    """Where walkers walk: steps take time, and so many are under way at once.
+
+    Attributes:
+        most: The most steps that were ever under way at once.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._busy = 0
+        self.most = 0
+
+    async def take(self, seconds: float) -> None:
+        """Let a step take so many seconds of the clock."""
+        self._busy += 1
+        self.most = max(self.most, self._busy)
+        try:
+            await self._clock.sleep(seconds)
+        finally:
+            self._busy -= 1
+
+
 class WalkSaga(Saga[Walk]):
-    def __init__(self, diary: Diary, clock: HurriedClock) -> None:
+    def __init__(self, diary: Diary, ground: Ground) -> None:
         self.diary = diary
-        self.clock = clock
+        self.ground = ground
 
     @handles
     async def step(self, walk: Walk | None, command: Step) -> Walk:
@@ -98,7 +125,7 @@ class WalkSaga(Saga[Walk]):
             raise ValueError("it stumbled, as told")
         self.diary.write("handled", command.id, command.number)
         if command.takes:
-            await self.clock.sleep(command.takes)
+            await self.ground.take(command.takes)
         self.raise_event(Stepped(id=command.id, number=command.number))
         steps = 0 if walk is None else walk.steps
         return Walk(id=command.id, number=command.number, steps=steps + 1)
@@ -124,6 +151,15 @@ def routed(bus):
     )
 
 
-def walkers(transport, diary: Diary, clock: HurriedClock) -> App:
+def walkers(
+    transport: Transport,
+    diary: Diary,
+    clock: Clock,
+    *,
+    ground: Ground | None = None,
+    stores: Stores | None = None,
+) -> App:
     """Return the App."""
-    return App([WalkSaga, Walks], name="walks", services=[diary, clock], clock=clock).use(transport)
+    services = [diary, ground or Ground(clock)]
+    app = App([WalkSaga, Walks], name="walks", services=services, stores=stores, clock=clock)
+    return app.use(transport)
