@@ -6,18 +6,22 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from sourceflow.transports.aws.batcher import MAX_ENTRIES
 from sourceflow.transports.aws.client import SendEntry
 from sourceflow.transports.aws.dead_letters.patience import patient_policy
 from sourceflow.transports.aws.dead_letters.sender import copy_id
 from sourceflow.transports.aws.entries import see_entries_through
-from sourceflow.transports.aws.wire import envelope_id
+from sourceflow.transports.aws.wire import TYPE_ATTRIBUTE, envelope_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sourceflow.clock import Clock
+    from sourceflow.messages import Kind
     from sourceflow.transports.aws.client import BatchResult, ReceivedMessage, SqsClient
+    from sourceflow.transports.aws.dead_letters.edit import Edited
     from sourceflow.transports.aws.dead_letters.pacer import Pacer
     from sourceflow.transports.aws.leases import Lease
 
@@ -32,11 +36,13 @@ class MoveTarget:
         url: The queue's URL.
         is_fifo: Whether it keeps order.
         max_bytes: What a batch takes at most.
+        kind: What it takes.
     """
 
     url: str
     is_fifo: bool
     max_bytes: int
+    kind: Kind = "command"
 
 
 class Move(NamedTuple):
@@ -129,6 +135,27 @@ class Mover:
             (name, Move(lease, copies.get(at, ""), errors[at]))
             for at, (name, lease) in enumerate(batch)
         ]
+
+    async def send(self, edited: Edited, letter: ReceivedMessage) -> None:
+        """Send an edited message with the attributes of the letter whose place it takes.
+
+        Raises:
+            AwsError: It was not sent.
+        """
+        entry = SendEntry(
+            id="0",
+            body=edited.body.decode(),
+            attributes={**letter.attributes, TYPE_ATTRIBUTE: edited.type_name},
+            group_id=edited.group or letter.system.message_group_id or None,
+            deduplication_id=edited.id,
+        )
+        if not self._target.is_fifo:
+            entry = msgspec.structs.replace(entry, group_id=None, deduplication_id=None)
+        (error,) = await see_entries_through(
+            lambda _: self._sqs.send_message_batch(self._target.url, [entry]), 1, self._policy
+        )
+        if error is not None:
+            raise error
 
     def _entry(self, entry_id: str, message: ReceivedMessage) -> SendEntry:
         message_id = envelope_id(message.body.encode()) or message.message_id

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from sourceflow.transports.aws.batcher import MAX_ENTRIES
-from sourceflow.transports.aws.dead_letters.letter import read_letter
+from sourceflow.transports.aws.dead_letters.edit import edited_body, edited_message
+from sourceflow.transports.aws.dead_letters.letter import read_letter, record_of
 from sourceflow.transports.aws.dead_letters.mover import Mover, MoveTarget
 from sourceflow.transports.aws.dead_letters.pacer import Pacer
 from sourceflow.transports.aws.dead_letters.queue import DeadLetterQueue
@@ -43,6 +44,7 @@ class DeadLetterOperator:
         records: Where dead letters are recorded.
         codec: Reads messages of the types that the App knows.
         clock: The time.
+        app: The App's name: the source of messages that take the place of unreadable ones.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class DeadLetterOperator:
         records: Records,
         codec: Codec,
         clock: Clock,
+        app: str,
     ) -> None:
         self._queues = queues
         self._targets = targets
@@ -61,6 +64,7 @@ class DeadLetterOperator:
         self._records = records
         self._codec = codec
         self._clock = clock
+        self._app = app
 
     @classmethod
     def of(
@@ -80,7 +84,10 @@ class DeadLetterOperator:
             },
             {
                 name: MoveTarget(
-                    url=queue.url, is_fifo=is_fifo(name), max_bytes=queue.max_message_bytes
+                    url=queue.url,
+                    is_fifo=is_fifo(name),
+                    max_bytes=queue.max_message_bytes,
+                    kind="event" if name in provisioned.event_queues else "command",
                 )
                 for name, queue in provisioned.queues.items()
             },
@@ -88,6 +95,7 @@ class DeadLetterOperator:
             records=Records(context.dead_letters, context.clock),
             codec=context.codec,
             clock=context.clock,
+            app=context.app,
         )
 
     @property
@@ -179,6 +187,76 @@ class DeadLetterOperator:
                 own_only=target is None,
             )
             return await redrive.run()
+
+    async def resend(
+        self,
+        letter: QueuedLetter,
+        *,
+        body: bytes | str | None = None,
+        message: object | None = None,
+        target: str | None = None,
+    ) -> str:
+        """Send an edited message in the place of a dead letter.
+
+        It is a new message with a new id, so that what is known of the old one does not make it a
+        duplicate. Attributes and note stay: of an event, only the subscribers run that failed. The
+        letter is deleted after the new message is confirmed, and its record is marked as replayed.
+
+        Args:
+            letter: As ``peek`` returned it.
+            body: The edited document; its id is replaced.
+            message: Or the edited command or event, which takes the metadata of the letter.
+            target: Another queue of this App, of the same kind; None is the letter's queue.
+
+        Returns:
+            The id of the new message.
+
+        Raises:
+            ValueError: Not one of ``body`` and ``message`` is given, or the target can't be one.
+            MessageError: The edited message cannot be sent, or is not for this queue.
+            LookupError: The letter is not there any more, or out of reach behind ten of its group.
+            AwsError: It was not sent, and is still a dead letter.
+        """
+        if (body is None) == (message is None):
+            raise ValueError("give either the edited body or the edited message")
+        queue = self._queue(letter.queue)
+        to = self._target(queue, target)
+        async with self._visit(queue) as visit:
+            lease = await visit.find(letter.sqs_message_id)
+            found = lease.message
+            if body is not None:
+                document = body.encode() if isinstance(body, str) else body
+                edited = edited_body(document, codec=self._codec, kind=to.kind)
+            else:
+                edited = edited_message(
+                    message,
+                    found,
+                    queue,
+                    codec=self._codec,
+                    kind=to.kind,
+                    source=f"/{self._app}",
+                    now=self._clock.now(),
+                )
+            mover = Mover(to, sqs=self._sqs, pacer=Pacer(None, self._clock), clock=self._clock)
+            await mover.send(edited, found)
+            await visit.remove([lease])
+            await self._records.mark_replayed(record_of(found, queue))
+        return edited.id
+
+    async def purge(self, queue: str) -> None:
+        """Delete all dead letters of a queue, those that others hold too; records stay.
+
+        Letters of other queues that share the dead letter queue go as well. SQS takes up to a
+        minute, in which letters that arrive may be deleted too.
+
+        Raises:
+            ValueError: This App does not listen to such a queue.
+            AwsThrottledError: It was purged less than a minute ago.
+            AwsError: It cannot be purged.
+        """
+        found = self._queue(queue)
+        async with found.lock:
+            await self._sqs.purge_queue(found.url)
 
     def _visit(self, queue: DeadLetterQueue) -> Visit:
         return Visit(queue, sqs=self._sqs, clock=self._clock)

@@ -133,6 +133,24 @@ class Visit:
                 break  # else somebody looks at them, and will show them again
         return []
 
+    async def find(self, sqs_message_id: str) -> Lease:
+        """Receive until a letter is found.
+
+        Raises:
+            LookupError: It is not there, or not within reach.
+            AwsError: The queue cannot be read.
+        """
+        while not self.is_full and (received := await self.receive()):
+            for lease in received:
+                if lease.message.message_id == sqs_message_id:
+                    return lease
+                self.keep(lease)
+        raise LookupError(
+            f"{sqs_message_id} is not among the dead letters of {self._queue.source} that can be "
+            "received: somebody moved or removed it, or holds it, or it stands behind ten others "
+            "of its group"
+        )
+
     def keep(self, lease: Lease) -> None:
         """Hold a letter until the visit ends; only its handle is needed for that."""
         lease.message = msgspec.structs.replace(lease.message, body="", attributes={})

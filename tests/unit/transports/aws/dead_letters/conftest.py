@@ -194,6 +194,7 @@ def operate(sqs, records, post, clock):
             records=Records(records, clock),
             codec=post.codec,
             clock=clock,
+            app="shop",
         )
 
     return operate
