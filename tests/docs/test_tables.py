@@ -36,7 +36,7 @@ from sourceflow.host.cli.demo import INTERRUPTED, WRONG_INPUT
 from sourceflow.messages import codec
 from sourceflow.resilience import CircuitOptions
 from sourceflow.testing import LocalAws
-from sourceflow.transports.aws import AwsOptions, AwsTransport
+from sourceflow.transports.aws import AwsOptions, AwsTransport, DeadLetterMonitor
 from sourceflow.transports.aws.bus import ListenedQueue
 
 #: Other words for our things, which no document uses.
@@ -74,6 +74,14 @@ def test_the_table_of_options_is_that_of_the_class(documents):
         (f"`{field.name}`", shown(field.default)) for field in dataclasses.fields(AwsOptions)
     ]
     assert all(effect for _, _, effect in rows)
+
+
+def test_the_table_of_the_monitor_is_that_of_the_class(documents):
+    rows = documents["docs/guide/dead-letters.md"].table("option", "default", "effect")
+
+    assert [row[:2] for row in rows] == [
+        (f"`{field.name}`", shown(field.default)) for field in dataclasses.fields(DeadLetterMonitor)
+    ]
 
 
 def test_the_overrides_of_a_queue_are_named(documents):

@@ -143,10 +143,16 @@ FROZEN = {
         "TokenBucket",
     ),
     "sourceflow.transports.aws": (
+        "AlertHook",
         "AwsOptions",
         "AwsTransport",
+        "DeadLetterAlert",
+        "DeadLetterMonitor",
         "ListenerState",
         "ListenerStatus",
+        "QueuedLetter",
+        "RedriveResult",
+        "SnsAlert",
     ),
 }
 """What a program may import: taking a name away breaks it, adding one is a promise."""

@@ -22,7 +22,8 @@ from sourceflow import (
 )
 from sourceflow.bus.ports import DeadLetterFilter
 from sourceflow.errors import NotRunningError
-from sourceflow.transports.aws import AwsTransport
+from sourceflow.transports.aws import AwsTransport, DeadLetterMonitor, SnsAlert
+from sourceflow.transports.aws.dead_letters import DeadLetterWatch
 
 LONG = 60
 
@@ -112,9 +113,33 @@ def bank():
 
 
 @pytest.fixture
-def transport(cloud):
+def alerts():
+    return asyncio.Queue()
+
+
+@pytest.fixture
+def monitor():
+    return None
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    """Tells of every look that has ended."""
+    looks = asyncio.Queue()
+    original = DeadLetterWatch.look
+
+    async def look(self, queue):
+        await original(self, queue)
+        looks.put_nowait(queue.source)
+
+    monkeypatch.setattr(DeadLetterWatch, "look", look)
+    return looks
+
+
+@pytest.fixture
+def transport(cloud, monitor):
     return AwsTransport(
-        cloud.options(wait_time=timedelta(seconds=1)),
+        cloud.options(wait_time=timedelta(seconds=1), dead_letter_monitor=monitor),
         lambda bus: (
             bus.send.command(Pay, queue="pay.fifo")
             .raise_.event(Paid, topic="paid.fifo")
@@ -198,6 +223,75 @@ async def test_a_filter_and_a_limit_choose(app, transport, bank, watch):
         Pay(account="a", amount=2),
         Pay(account="a", amount=3),
     ]
+
+
+async def test_an_edited_letter_is_handled_in_the_place_of_the_old_one(app, transport, bank, watch):
+    old = await app.send(Pay(account="a", amount=-5))
+    await watch.letters(1)
+    bank.refuses = False
+    operator = transport.dead_letters
+    [letter] = await operator.peek("pay.fifo")
+
+    new = await operator.resend(letter, message=Pay(account="a", amount=5))
+    await app.drained(timeout=LONG)
+    assert new != old
+    assert bank.handled == [("a", 5)]
+    assert await operator.peek("pay.fifo") == ()
+    [record] = await app.dead_letters.query(DeadLetterFilter(message_id=old))
+    assert record.replayed_at is not None
+
+
+async def test_a_purge_leaves_nothing(app, transport, watch):
+    await app.send_many([Pay(account=f"a-{at}") for at in range(3)])
+    await watch.letters(3)
+
+    await transport.dead_letters.purge("pay.fifo")
+    assert await transport.dead_letters.peek("pay.fifo") == ()
+    assert await transport.dead_letters.depth("pay.fifo") == 0
+
+
+class TestWatched:
+    @pytest.fixture
+    def monitor(self, alerts, looks):
+        return DeadLetterMonitor(
+            interval=timedelta(seconds=1),
+            alert_threshold=2,
+            alerts=(alerts.put, SnsAlert("alerts")),
+        )
+
+    async def test_letters_are_recorded_once_and_the_alert_is_given_once(
+        self, app, alerts, looks, cloud
+    ):
+        for at in range(2):
+            await cloud.plane.sqs(
+                "send_message",
+                QueueUrl=await cloud.url("pay-dlq.fifo"),
+                MessageBody=f'{{"id":"m-{at}"}}',
+                MessageGroupId="g",
+                MessageDeduplicationId=f"m-{at}",
+            )
+
+        alert = await asyncio.wait_for(alerts.get(), LONG)
+        assert (alert.app, alert.queue, alert.depth) == ("bank", "pay.fifo", 2)
+        records = await self.records_after_looks(app, looks)
+        assert {record.message_id for record in records} == {"m-0", "m-1"}
+        assert {record.reason for record in records} == {"Unexplained"}
+        assert await self.records_after_looks(app, looks) == records
+        assert alerts.empty()
+        topics = await cloud.plane.sns("list_topics")
+        assert any(
+            topic["TopicArn"].endswith(f":{cloud.prefix}alerts") for topic in topics["Topics"]
+        )
+
+    async def records_after_looks(self, app, looks):
+        """Return what is recorded when the queue was looked into twice from now on."""
+        while not looks.empty():
+            looks.get_nowait()
+        async with asyncio.timeout(LONG):
+            for _ in range(2):
+                while await looks.get() != "pay.fifo":
+                    pass
+        return await app.dead_letters.query(DeadLetterFilter())
 
 
 async def test_the_operator_is_there_while_the_app_runs(transport):

@@ -1,7 +1,26 @@
 """Amazon SQS and SNS."""
 
+from sourceflow.transports.aws.dead_letters import (
+    AlertHook,
+    DeadLetterAlert,
+    DeadLetterMonitor,
+    QueuedLetter,
+    RedriveResult,
+    SnsAlert,
+)
 from sourceflow.transports.aws.listener_status import ListenerState, ListenerStatus
 from sourceflow.transports.aws.options import AwsOptions
 from sourceflow.transports.aws.transport import AwsTransport
 
-__all__ = ("AwsOptions", "AwsTransport", "ListenerState", "ListenerStatus")
+__all__ = (
+    "AlertHook",
+    "AwsOptions",
+    "AwsTransport",
+    "DeadLetterAlert",
+    "DeadLetterMonitor",
+    "ListenerState",
+    "ListenerStatus",
+    "QueuedLetter",
+    "RedriveResult",
+    "SnsAlert",
+)

@@ -9,6 +9,7 @@ from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from sourceflow.resilience.circuit_breaker import CircuitOptions
+from sourceflow.transports.aws.dead_letters.monitor import DeadLetterMonitor
 
 __all__ = ("AwsOptions", "ProvisioningMode")
 
@@ -57,6 +58,7 @@ class AwsOptions:
         send_timeout: How long a message is tried while AWS asks to slow down.
         circuit_breaker: When sending to a queue or topic that cannot be reached is suspended.
         shutdown_grace: How long handlers may take to end when the App stops.
+        dead_letter_monitor: How dead letter queues are watched; None watches none.
         provisioning: ``ensure`` adds missing queues, topics, subscriptions and policies;
             ``verify`` only looks; ``off`` only looks up addresses.
         resource_prefix: Stands before the name of every queue and topic.
@@ -83,6 +85,7 @@ class AwsOptions:
     send_timeout: timedelta = timedelta(seconds=60)
     circuit_breaker: CircuitOptions = CircuitOptions()  # noqa: RUF009 - frozen
     shutdown_grace: timedelta = timedelta(seconds=30)
+    dead_letter_monitor: DeadLetterMonitor | None = None
     provisioning: ProvisioningMode = "ensure"
     resource_prefix: str = ""
 
@@ -107,6 +110,11 @@ class AwsOptions:
                 f"circuit_breaker is a CircuitOptions, not {type(self.circuit_breaker).__name__}"
             )
         check_duration("shutdown_grace", self.shutdown_grace, timedelta(0), None)
+        if not isinstance(self.dead_letter_monitor, DeadLetterMonitor | None):
+            raise TypeError(
+                "dead_letter_monitor is a DeadLetterMonitor, not "
+                f"{type(self.dead_letter_monitor).__name__}"
+            )
         if self.provisioning not in get_args(ProvisioningMode):
             raise ValueError(
                 f"provisioning is 'ensure', 'verify' or 'off', not {self.provisioning!r}"

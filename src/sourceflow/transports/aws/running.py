@@ -22,7 +22,14 @@ from sourceflow.transports.aws.client import (
     SqsClient,
     resolve_endpoint,
 )
-from sourceflow.transports.aws.dead_letters import DeadLetterOperator, DeadLetterSender
+from sourceflow.transports.aws.dead_letters import (
+    DeadLetterOperator,
+    DeadLetterSender,
+    DeadLetterWatch,
+    Records,
+    SnsAlert,
+    dead_letter_queues,
+)
 from sourceflow.transports.aws.leases import Leases
 from sourceflow.transports.aws.listener import Listener
 from sourceflow.transports.aws.listener_options import ListenerOptions
@@ -39,6 +46,7 @@ if TYPE_CHECKING:
     from sourceflow.messages import Kind
     from sourceflow.transports.aws.bus import BusConfiguration
     from sourceflow.transports.aws.client import CredentialsProvider
+    from sourceflow.transports.aws.dead_letters import DeadLetterMonitor, DeadLetterQueue
     from sourceflow.transports.aws.listener_status import ListenerStatus
     from sourceflow.transports.aws.options import AwsOptions
     from sourceflow.transports.aws.provisioning import Provisioned
@@ -112,7 +120,12 @@ class RunningTransport:
             deadline=options.send_timeout,
             circuit=options.circuit_breaker,
         )
-        self.dead_letters = self._operator()
+        self._letters = self._dead_letter_queues()
+        self.dead_letters = DeadLetterOperator.of(
+            self._letters, self._provisioned, sqs=self._sqs, context=context
+        )
+        monitor = options.dead_letter_monitor
+        self._watched = None if monitor is None else self._watch(monitor, sns)
 
     async def _provision(self, credentials: CredentialsProvider | None) -> Provisioned:
         plan = plan_resources(
@@ -149,14 +162,25 @@ class RunningTransport:
         }
         return {**queues, **topics}
 
-    def _operator(self) -> DeadLetterOperator:
+    def _dead_letter_queues(self) -> dict[str, DeadLetterQueue]:
         commands = [queue.name for queue in self._bus.command_queues]
         listened = commands if self._options.enable_command_listener else []
-        return DeadLetterOperator.of(
-            (*listened, *self._provisioned.event_queues),
-            self._provisioned,
+        return dead_letter_queues((*listened, *self._provisioned.event_queues), self._provisioned)
+
+    def _watch(self, options: DeadLetterMonitor, sns: SnsClient) -> DeadLetterWatch:
+        context, topics = self._context, self._provisioned.topics
+        hooks = [
+            hook.to(sns, topics[hook.topic].arn) if isinstance(hook, SnsAlert) else hook
+            for hook in options.alerts
+        ]
+        return DeadLetterWatch(
+            tuple(self._letters.values()),
+            options,
+            hooks,
             sqs=self._sqs,
-            context=self._context,
+            records=Records(context.dead_letters, context.clock),
+            clock=context.clock,
+            app=context.app,
         )
 
     def listen(self, receive: Callable[[Delivery], Awaitable[Outcome]]) -> None:
@@ -170,6 +194,9 @@ class RunningTransport:
                 self._listen(name, "event", None, shared, receive)
         for listener in self._listeners:
             task = self._tasks.create_task(listener.run(), name=f"sourceflow {listener.name}")
+            self._polling.append(task)
+        if self._watched is not None:
+            task = self._tasks.create_task(self._watched.run(), name="sourceflow dead letters")
             self._polling.append(task)
 
     def _listen(

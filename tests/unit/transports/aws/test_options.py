@@ -26,6 +26,7 @@ DEFAULTS = {
     "send_timeout": timedelta(seconds=60),
     "circuit_breaker": CircuitOptions(),
     "shutdown_grace": timedelta(seconds=30),
+    "dead_letter_monitor": None,
     "provisioning": "ensure",
     "resource_prefix": "",
 }
@@ -88,6 +89,7 @@ def test_a_value_out_of_range_is_refused_by_name(option, text):
         ({"max_concurrent_calls": "10"}, "max_concurrent_calls is a whole number, not str"),
         ({"max_concurrent_calls": True}, "max_concurrent_calls is a whole number, not bool"),
         ({"max_attempts": 2.5}, "max_attempts is a whole number, not float"),
+        ({"dead_letter_monitor": timedelta(60)}, "dead_letter_monitor is a DeadLetterMonitor, not"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_refused_by_name(option, text):

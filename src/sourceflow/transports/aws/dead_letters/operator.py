@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from sourceflow.transports.aws.batcher import MAX_ENTRIES
 from sourceflow.transports.aws.dead_letters.edit import edited_body, edited_message
 from sourceflow.transports.aws.dead_letters.letter import read_letter, record_of
 from sourceflow.transports.aws.dead_letters.mover import Mover, MoveTarget
 from sourceflow.transports.aws.dead_letters.pacer import Pacer
-from sourceflow.transports.aws.dead_letters.queue import DeadLetterQueue
 from sourceflow.transports.aws.dead_letters.records import Records
 from sourceflow.transports.aws.dead_letters.redrive import Redrive
 from sourceflow.transports.aws.dead_letters.visit import Visit, count_messages
 from sourceflow.transports.aws.names import is_fifo
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from sourceflow.bus.ports import DeadLetterFilter, TransportContext
     from sourceflow.clock import Clock
     from sourceflow.messages import Codec
     from sourceflow.transports.aws.client import SqsClient
     from sourceflow.transports.aws.dead_letters.letter import QueuedLetter
+    from sourceflow.transports.aws.dead_letters.queue import DeadLetterQueue
     from sourceflow.transports.aws.dead_letters.redrive import RedriveResult
     from sourceflow.transports.aws.leases import Lease
     from sourceflow.transports.aws.provisioning import Provisioned
@@ -69,19 +68,15 @@ class DeadLetterOperator:
     @classmethod
     def of(
         cls,
-        listened: Sequence[str],
+        queues: Mapping[str, DeadLetterQueue],
         provisioned: Provisioned,
         *,
         sqs: SqsClient,
         context: TransportContext,
     ) -> Self:
-        """Return an operator of the dead letters of the queues that are listened to."""
+        """Return an operator of dead letter queues who may send to every queue of the App."""
         return cls(
-            {
-                name: DeadLetterQueue.of(name, provisioned)
-                for name in listened
-                if provisioned.queues[name].dead_letter_url is not None
-            },
+            queues,
             {
                 name: MoveTarget(
                     url=queue.url,
@@ -130,11 +125,12 @@ class DeadLetterOperator:
         held: list[Lease] = []
         async with self._visit(found) as visit:
             while len(held) < limit and not visit.is_full:
-                received = await visit.receive(min(MAX_ENTRIES, limit - len(held)))
+                received = await visit.look()
                 if not received:
                     break
                 held += received
-            return tuple(read_letter(lease.message, found, self._codec) for lease in held)
+            shown = held[:limit]
+            return tuple(read_letter(lease.message, found, self._codec) for lease in shown)
 
     async def redrive(
         self,

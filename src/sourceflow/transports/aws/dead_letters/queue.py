@@ -5,15 +5,16 @@ from __future__ import annotations
 from asyncio import Lock
 from collections.abc import Set as AbstractSet  # noqa: TC003 - a field of a dataclass
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from sourceflow.errors import AwsConfigurationError
 from sourceflow.transports.aws.names import is_fifo
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sourceflow.transports.aws.provisioning import Provisioned
 
-__all__ = ("DeadLetterQueue",)
+__all__ = ("DeadLetterQueue", "dead_letter_queues")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,23 +39,21 @@ class DeadLetterQueue:
     topics: AbstractSet[str] = frozenset()
     lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
-    @classmethod
-    def of(cls, name: str, provisioned: Provisioned) -> Self:
-        """Return the dead letters of a queue.
 
-        Raises:
-            AwsConfigurationError: It has no dead letter queue.
-        """
-        found = provisioned.queues[name]
-        if found.dead_letter_url is None:
-            raise AwsConfigurationError(
-                f"{name} has no dead letter queue", code="NoDeadLetterQueue"
-            )
-        return cls(
+def dead_letter_queues(
+    listened: Sequence[str], provisioned: Provisioned
+) -> dict[str, DeadLetterQueue]:
+    """Return the dead letter queues of those that are listened to, by name; some may have none."""
+    found = ((name, provisioned.queues[name]) for name in listened)
+    return {
+        name: DeadLetterQueue(
             source=name,
-            source_arn=found.arn,
-            source_url=found.url,
-            url=found.dead_letter_url,
+            source_arn=queue.arn,
+            source_url=queue.url,
+            url=queue.dead_letter_url,
             is_fifo=is_fifo(name),
             topics=provisioned.subscribed_arns if name in provisioned.event_queues else frozenset(),
         )
+        for name, queue in found
+        if queue.dead_letter_url is not None
+    }

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sourceflow.errors import AwsError, AwsRequestError
-from sourceflow.transports.aws.batcher import MAX_ENTRIES
 from sourceflow.transports.aws.dead_letters.letter import belongs_to, record_of
 from sourceflow.transports.aws.dead_letters.note import read_note
+from sourceflow.transports.aws.dead_letters.visit import cut_group, group_of_lease
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -116,7 +116,7 @@ class Redrive:
         while self._stopped_by is None and (most := self._reserve()):
             moved = 0
             try:
-                found = await self._visit.receive(most if self._where is None else MAX_ENTRIES)
+                found = await self._visit.receive()
                 moved = await self._handle(found, most)
             except AwsError as error:
                 self._stopped_by = error
@@ -198,11 +198,19 @@ class Redrive:
     async def _put_aside(
         self, found: Sequence[Lease], unwanted: Sequence[Lease], news: set[str]
     ) -> None:
-        """Hold what is left, or show it again where more may stand behind it."""
+        """Hold what is left, or show it again where more may stand behind it.
+
+        The groups before one that is cut off are complete: each look brings something new of them
+        or settles them, so the looks come to an end.
+        """
         again: list[Lease] = []
         if self._queue.is_fifo:
-            cut = _cut_group(found)
-            again = [lease for lease in unwanted if _group(lease) in news or _group(lease) == cut]
+            cut = cut_group(found)
+            again = [
+                lease
+                for lease in unwanted
+                if group_of_lease(lease) in news or group_of_lease(lease) == cut
+            ]
         for lease in unwanted:
             if lease not in again:
                 self._visit.keep(lease)
@@ -223,19 +231,5 @@ def _former_copies(message: ReceivedMessage) -> set[str]:
     return copies - {""}
 
 
-def _group(lease: Lease) -> str:
-    return lease.message.system.message_group_id
-
-
 def _groups(leases: Iterable[Lease]) -> set[str]:
-    return {_group(lease) for lease in leases}
-
-
-def _cut_group(found: Sequence[Lease]) -> str | None:
-    """Return the group that a full answer may have cut off: the last, if others stand before it.
-
-    The groups before it are complete, so each look brings something new or settles one of them.
-    """
-    if len(found) < MAX_ENTRIES or len(_groups(found)) == 1:
-        return None
-    return _group(found[-1])
+    return {group_of_lease(lease) for lease in leases}

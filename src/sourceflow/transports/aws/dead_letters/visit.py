@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sourceflow.transports.aws.dead_letters.queue import DeadLetterQueue
     from sourceflow.transports.aws.leases import Lease
 
-__all__ = ("Visit", "count_messages")
+__all__ = ("Visit", "count_messages", "cut_group", "group_of_lease")
 
 log = logging.getLogger(__name__)
 
@@ -133,6 +133,24 @@ class Visit:
                 break  # else somebody looks at them, and will show them again
         return []
 
+    async def look(self, most: int = MAX_ENTRIES) -> list[Lease]:
+        """Receive letters, of FIFO groups all that can be seen; none where all are held.
+
+        A full answer may cut off its last group, and no more of it would be received while what
+        came of it is hidden: it is shown again, and comes whole with the next look. A group that
+        fills an answer is seen as far as that goes.
+
+        Raises:
+            AwsError: The queue cannot be read.
+        """
+        found = await self.receive(most)
+        cut = cut_group(found, most) if self._queue.is_fifo else None
+        again = [lease for lease in found if cut is not None and group_of_lease(lease) == cut]
+        if not again:
+            return found
+        await self.show(again)
+        return found[: -len(again)]
+
     async def find(self, sqs_message_id: str) -> Lease:
         """Receive until a letter is found.
 
@@ -140,7 +158,7 @@ class Visit:
             LookupError: It is not there, or not within reach.
             AwsError: The queue cannot be read.
         """
-        while not self.is_full and (received := await self.receive()):
+        while not self.is_full and (received := await self.look()):
             for lease in received:
                 if lease.message.message_id == sqs_message_id:
                     return lease
@@ -180,6 +198,18 @@ class Visit:
                     self._queue.source,
                     error,
                 )
+
+
+def group_of_lease(lease: Lease) -> str:
+    """Return the message group of a letter."""
+    return lease.message.system.message_group_id
+
+
+def cut_group(found: Sequence[Lease], most: int = MAX_ENTRIES) -> str | None:
+    """Return the group that a full answer may have cut off: the last, if others stand before it."""
+    if len(found) < most or len({group_of_lease(lease) for lease in found}) == 1:
+        return None
+    return group_of_lease(found[-1])
 
 
 async def count_messages(sqs: SqsClient, url: str) -> tuple[int, int, int]:

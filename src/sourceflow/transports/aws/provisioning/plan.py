@@ -130,6 +130,8 @@ def _topics(
     names = dict.fromkeys(events)
     wanted = {topic.name: topic for topic in bus.topics} if options.enable_event_listener else {}
     names.update(dict.fromkeys(wanted))
+    if options.dead_letter_monitor is not None:
+        names.update(dict.fromkeys(options.dead_letter_monitor.topics))
     return tuple(
         TopicPlan(
             name=name,

@@ -72,6 +72,23 @@ class TestPeek:
         letters = await run(operate(queues).peek("mails", limit=23))
         assert len({letter.sqs_message_id for letter in letters}) == 23
 
+    async def test_of_every_group_all_are_shown_up_to_ten(self, make_queues, post, operate, run):
+        """Also of one that an answer of SQS cuts off in the middle."""
+        queues = await make_queues()
+        for order in range(8):
+            await dead(post, queues, *range(3), order=f"o-{order}")
+        await dead(post, queues, *range(12), order="long")
+
+        letters = await run(operate(queues).peek("orders.fifo", limit=100))
+        groups = [letter.group for letter in letters]
+        assert {group: groups.count(group) for group in groups} == {
+            **{f"o-{order}": 3 for order in range(8)},
+            "long": 10,
+        }
+        for group in set(groups):
+            shown = [letter.message.amount for letter in letters if letter.group == group]
+            assert shown == list(range(len(shown)))
+
     async def test_what_cannot_be_read_is_shown_with_the_problem(
         self, make_queues, post, operate, run
     ):
@@ -84,9 +101,7 @@ class TestPeek:
         assert letter.problem.startswith("MalformedError: ")
         assert (letter.body, letter.type_name) == (b"no json", "")
 
-    async def test_a_type_that_is_not_known_is_a_problem_too(
-        self, make_queues, post, operate, run
-    ):
+    async def test_a_type_that_is_not_known_is_a_problem_too(self, make_queues, post, operate, run):
         queues = await make_queues()
         body = post.body(Ship(order="o-1"), "m-1")
         await post.send_body(queues.url, body, attributes={"type": "Ship"})
@@ -301,9 +316,7 @@ class TestPurge:
         assert await operator.depth("orders.fifo") == 0
         assert await records.count(DeadLetterFilter()) == 3
 
-    async def test_a_second_purge_within_a_minute_is_refused(
-        self, make_queues, operate, clock
-    ):
+    async def test_a_second_purge_within_a_minute_is_refused(self, make_queues, operate, clock):
         operator = operate(await make_queues())
         await operator.purge("orders.fifo")
         with pytest.raises(AwsThrottledError):
