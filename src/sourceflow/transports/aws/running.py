@@ -18,6 +18,7 @@ from sourceflow.transports.aws.bus import ListenedQueue
 from sourceflow.transports.aws.client import (
     AiohttpClient,
     ChainCredentials,
+    RetryPolicy,
     SnsClient,
     SqsClient,
     resolve_endpoint,
@@ -105,7 +106,11 @@ class RunningTransport:
             endpoint=sqs_at, credentials=credentials, http=sending, clock=context.clock
         )
         self._polls = SqsClient(
-            endpoint=sqs_at, credentials=credentials, http=receiving, clock=context.clock
+            endpoint=sqs_at,
+            credentials=credentials,
+            http=receiving,
+            clock=context.clock,
+            retry=RetryPolicy(max_attempts=1),  # pollers try again: they know when to stop
         )
         sns = SnsClient(endpoint=sns_at, credentials=credentials, http=sending, clock=context.clock)
         self._tasks = await stack.enter_async_context(TaskScope())

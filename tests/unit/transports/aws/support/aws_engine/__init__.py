@@ -1,0 +1,1 @@
+"""A service of several processes on LocalAws, with a clock, faults and a ledger."""
