@@ -76,15 +76,15 @@ class MemoryUnitOfWork:
         step = changes.stream
         entity = None if step is None else keep(step.entity)
         command = None if step is None or step.command is None else copy(step.command)
-        rows = [keep(change.row) for change in changes.rows]
-        events = [copy(event) for event, _ in changes.events]
+        rows = [(change, keep(change.row)) for change in changes.rows]
+        events = [(copy(event), stream) for event, stream in changes.events]
         # Nothing fails from here on.
         self._inbox.put(changes.claims)
         if step is not None:
             self._take_step(step, entity, command)
-        for change, row in zip(changes.rows, rows, strict=True):
+        for change, row in rows:
             self._put_row(change, row)
-        for event, (_, stream) in zip(events, changes.events, strict=True):
+        for event, stream in events:
             self._append(event, stream)
         self._outbox.put(changes.outbox)
         return changes.outbox
