@@ -68,10 +68,13 @@ async def call_handler(
         raise HandlingError(f"{handler.name} awaited something that was cancelled") from None
     finally:
         handling.reset(token)
-    return _checked(handler, result, key)
+    if type(result) is handler.state_type and key_of_state(result) == key:
+        return result
+    return _other_than_state(handler, result, key)
 
 
-def _checked(handler: Handler, result: Any, key: KeyType | None) -> Any | Delete | Unchanged:
+def _other_than_state(handler: Handler, result: Any, key: KeyType | None) -> Any:
+    """Return what a result means that is no new state for the key of the message."""
     if result is None:
         return UNCHANGED
     if handler.state_type is None:
@@ -84,12 +87,10 @@ def _checked(handler: Handler, result: Any, key: KeyType | None) -> Any | Delete
         raise HandlingError(
             f"{handler.name} returned {type(result).__name__} instead of {_name(handler)}"
         )
-    if key_of_state(result) != key:
-        raise HandlingError(
-            f"{handler.name} returned {_name(handler)} {key_of_state(result)!r}; "
-            f"the message is for {key!r}"
-        )
-    return result
+    raise HandlingError(
+        f"{handler.name} returned {_name(handler)} {key_of_state(result)!r}; "
+        f"the message is for {key!r}"
+    )
 
 
 def _name(handler: Handler) -> str:

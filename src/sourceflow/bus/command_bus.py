@@ -87,7 +87,7 @@ class CommandBus:
             raise NoHandlerError(
                 f"no saga of the App {self._wiring.app!r} handles {command.type_name}"
             )
-        stream = Stream(self._streams[handler], command.key)
+        stream = Stream(self._streams[handler], handler.key_of(command.message))
         started = self._clock.monotonic()
         await self._locks.acquire(stream)
         try:
@@ -157,8 +157,9 @@ class CommandBus:
             attempt=attempt,
             is_replay=is_replay,
         )
+        message = command.message
         entity = await call_handler(
-            self._wiring, handler, scope, command.message, state=head.entity, key=command.key
+            self._wiring, handler, scope, message, state=head.entity, key=handler.key_of(message)
         )
         return scope, entity
 

@@ -123,7 +123,7 @@ class Rows:
 def row_keys(handler: Handler, event: Envelope[Any]) -> list[KeyType]:
     """Return the rows that a projection touches."""
     if handler.mark.keys is None:
-        return [event.key]
+        return [handler.key_of(event.message)]
     keys = handler.mark.keys(event.message)
     if isinstance(keys, (str, int, UUID)):
         return [keys]

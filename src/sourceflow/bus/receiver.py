@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sourceflow.bus.outcome import (
     Discarded,
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from sourceflow.messages import Codec, Envelope
 
 __all__ = ("Receiver", "outcome_of")
+
+_DONE: Final = Done()
+"""How most messages end."""
 
 
 class Receiver:
@@ -119,7 +122,7 @@ class Receiver:
             await self._leave(command, ())
             return Duplicate()
         await self._leave(command, rows)
-        return Done()
+        return _DONE
 
     async def _event(self, event: Envelope[Any], delivery: Delivery) -> Outcome:
         if not self._wiring.subscribers(type(event.message)):
@@ -134,7 +137,7 @@ class Receiver:
         if not delivered.fresh:
             self._observer.duplicate(event)
             return Duplicate()
-        return Done()
+        return _DONE
 
     async def _leave(self, message: Envelope[Any], rows: Sequence[OutboxRow]) -> None:
         """Take what a message caused on its way; wait for it if only this process knows of it.

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from sourceflow.domain.handlers import HandlerMark, mark_of
-from sourceflow.messages import is_message
+from sourceflow.messages import is_message, type_info
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sourceflow.domain.component import Component, Scope
+    from sourceflow.messages import KeyType
 
 __all__ = ("Handler", "StateUse", "create", "handlers_of", "state_type_of")
 
@@ -31,6 +32,7 @@ class Handler:
         component: The class the method belongs to.
         mark: What its decorator said.
         message_type: The message it takes.
+        key_of: Returns the key of its message.
         state_type: The entity or view model it works on; None for an aggregate or ``Saga[None]``.
         state_use: Whether it asks for the state, and whether the state must exist.
         call: Runs it: ``call(instance, message, state)``.
@@ -41,6 +43,7 @@ class Handler:
     component: type[Component]
     mark: HandlerMark
     message_type: type[Any]
+    key_of: Callable[[Any], KeyType]
     state_type: type[Any] | None
     state_use: StateUse
     call: Callable[[Any, Any, Any], Any]
@@ -126,6 +129,7 @@ def _bind(
             component=component,
             mark=mark,
             message_type=message_type,
+            key_of=type_info(message_type).key_of,
             state_type=state_type,
             state_use=state_use,
             call=call,

@@ -18,7 +18,7 @@ import msgspec
 
 from sourceflow.messages.hints import UNRESOLVED, field_hints, field_names
 
-__all__ = ("LEAVES", "Check", "LimitError", "Limits", "check_text", "is_short", "limits_of")
+__all__ = ("LEAVES", "Check", "LimitError", "Limits", "check_text", "is_short_decimal", "limits_of")
 
 MAX_DECIMAL_DIGITS: Final = 38
 """Digits that the decimal types of the common databases keep."""
@@ -54,17 +54,18 @@ def _check_float(value: float) -> None:
         raise LimitError("is not a finite number")
 
 
-def is_short(value: Decimal) -> bool:
-    """Whether a decimal is plainly within the limits; most are, and need not be taken apart."""
+def is_short_decimal(value: Any) -> bool:
+    """Whether a value is a decimal plainly within the limits; most need not be taken apart."""
     return (
-        value.is_finite()
+        type(value) is Decimal
+        and value.is_finite()
         and _LEAST_ADJUSTED <= value.adjusted() <= MAX_DECIMAL_EXPONENT
         and len(str(value)) <= MAX_DECIMAL_DIGITS  # the text shows every digit
     )
 
 
 def _check_decimal(value: Decimal) -> None:
-    if is_short(value):
+    if is_short_decimal(value):
         return
     _, digits, exponent = value.as_tuple()
     if not isinstance(exponent, int):

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sourceflow.messages.hints import UNRESOLVED, field_hints
 from sourceflow.messages.key import is_only_key, key_problem
-from sourceflow.messages.limits import LEAVES, LimitError, check_text, is_short
+from sourceflow.messages.limits import LEAVES, LimitError, check_text, is_short_decimal
 
 __all__ = ("is_plainly_right",)
 
@@ -23,10 +23,6 @@ Look = Callable[[Any], bool]
 
 def _is_text(value: Any) -> bool:
     return type(value) is str and (value.isascii() or _is_within(check_text, value))
-
-
-def _is_decimal(value: Any) -> bool:
-    return type(value) is Decimal and is_short(value)
 
 
 def _is_within(check: Callable[[Any], None], value: Any) -> bool:
@@ -58,7 +54,7 @@ _PLAIN: Final[dict[type[Any], Look]] = {
         for cls in (NoneType, bool, int, float, bytes, UUID, datetime, date, time, timedelta)
     },
     str: _is_text,
-    Decimal: _is_decimal,
+    Decimal: is_short_decimal,
 }
 _KEYS: Final[dict[type[Any], Look]] = {
     str: _is_key_text,
