@@ -34,12 +34,14 @@ class MoveTarget:
 
     Attributes:
         url: The queue's URL.
+        arn: Its ARN.
         is_fifo: Whether it keeps order.
         max_bytes: What a batch takes at most.
         kind: What it takes.
     """
 
     url: str
+    arn: str
     is_fifo: bool
     max_bytes: int
     kind: Kind = "command"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
+from sourceflow.transports.aws.dead_letters import move_task
 from sourceflow.transports.aws.dead_letters.edit import edited_body, edited_message
 from sourceflow.transports.aws.dead_letters.letter import read_letter, record_of
+from sourceflow.transports.aws.dead_letters.move_task import MoveTask, can_move
 from sourceflow.transports.aws.dead_letters.mover import Mover, MoveTarget
 from sourceflow.transports.aws.dead_letters.pacer import Pacer
 from sourceflow.transports.aws.dead_letters.records import Records
@@ -80,6 +83,7 @@ class DeadLetterOperator:
             {
                 name: MoveTarget(
                     url=queue.url,
+                    arn=queue.arn,
                     is_fifo=is_fifo(name),
                     max_bytes=queue.max_message_bytes,
                     kind="event" if name in provisioned.event_queues else "command",
@@ -148,6 +152,10 @@ class DeadLetterOperator:
         its record is marked as replayed. See ``Redrive`` for what holds when it is interrupted, when
         letters come back while it runs, and when several run at once.
 
+        Of a standard queue with 10,000 letters and more, without filter and limit, SQS moves them
+        itself by a move task. It does not say which went: the records of all letters that were
+        given up before are marked then. A letter that fails again at once may be moved twice.
+
         Args:
             queue: The queue whose dead letters are meant.
             target: Another queue of this App, of the same kind; None is the queue itself. Then
@@ -166,23 +174,29 @@ class DeadLetterOperator:
         if rate is not None and not rate > 0:
             raise ValueError(f"rate is more than 0 a second, not {rate}")
         found = self._queue(queue)
-        mover = Mover(
-            self._target(found, target),
-            sqs=self._sqs,
-            pacer=Pacer(rate, self._clock),
-            clock=self._clock,
-        )
+        to = self._target(found, target)
+        begin = self._clock.now()
+        moved = 0
+        own = target is None
+        if can_move(found, to_source=own, where=filter, limit=limit, rate=rate):
+            moved = await self._let_sqs_move(found, to, rate)
+        mover = Mover(to, sqs=self._sqs, pacer=Pacer(rate, self._clock), clock=self._clock)
         async with self._visit(found) as visit:
-            redrive = Redrive(
-                found,
-                visit,
-                mover,
-                self._records,
-                where=filter,
-                limit=limit,
-                own_only=target is None,
-            )
-            return await redrive.run()
+            result = await Redrive(
+                found, visit, mover, self._records, where=filter, limit=limit, own_only=own
+            ).run()
+        if moved and not (result.failed or result.left):
+            await self._records.mark_all_replayed(found.source, until=begin)
+        return replace(result, moved=result.moved + moved)
+
+    async def _let_sqs_move(
+        self, queue: DeadLetterQueue, target: MoveTarget, rate: float | None
+    ) -> int:
+        """Let SQS move letters itself if there are many; what it leaves is moved after that."""
+        visible, _, _ = await count_messages(self._sqs, queue.url)
+        if visible < move_task.LEAST:
+            return 0
+        return await MoveTask(queue, target, rate=rate, sqs=self._sqs, clock=self._clock).run()
 
     async def resend(
         self,

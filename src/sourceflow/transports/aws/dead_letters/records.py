@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sourceflow.bus.ports import DeadLetterFilter
 from sourceflow.errors import DependencyError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sourceflow.bus.ports import DeadLetter, DeadLetters
     from sourceflow.clock import Clock
 
 __all__ = ("Records",)
 
 log = logging.getLogger(__name__)
+
+PAGE: Final = 500
+"""Records that are read at once."""
 
 
 class Records:
@@ -32,6 +37,17 @@ class Records:
                 await self._records.mark_replayed(record.id, self._clock.now())
         except DependencyError as error:
             log.warning("dead letter %s is not marked as replayed: %s", letter.message_id, error)
+
+    async def mark_all_replayed(self, source: str, *, until: datetime) -> None:
+        """Note that all letters of a queue were sent again that were given up before a time."""
+        where = DeadLetterFilter(source=source, until=until, replayed=False)
+        try:
+            while records := await self._records.query(where, limit=PAGE):
+                now = self._clock.now()
+                if not any([await self._records.mark_replayed(each.id, now) for each in records]):
+                    return  # others have removed them
+        except DependencyError as error:
+            log.warning("the dead letters of %s are not marked as replayed: %s", source, error)
 
     async def keep(self, letter: DeadLetter) -> bool:
         """Record a letter that lies in its queue, once; return whether it is recorded now.

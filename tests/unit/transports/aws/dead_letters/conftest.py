@@ -185,6 +185,7 @@ def operate(sqs, records, post, clock):
             {
                 queues.name: MoveTarget(
                     url=queues.url,
+                    arn=queues.arn,
                     is_fifo=queues.name.endswith(".fifo"),
                     max_bytes=MAX_BYTES,
                 )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from datetime import timedelta
 
 import pytest
@@ -392,6 +393,32 @@ class TestUnderFaults:
         for order in range(7):
             assert amounts(back, f"o-{order}") == list(range(order, 200, 7))
 
+    @pytest.mark.parametrize("share", [0.05, 0.3])
+    async def test_a_thousand_letters_keep_the_order_of_their_groups_and_none_is_lost(
+        self, make_queues, post, operate, run, wire, share
+    ):
+        queues = await make_queues()
+        for amount in range(1_000):
+            await post.send(queues, f"o-{amount % 13}", amount=amount)
+        await post.give_up(queues)
+        operator = operate(queues)
+        faults = Faults(wire, share)
+
+        moved = 0
+        while await faults.spare(operator.depth("orders.fifo")):
+            try:
+                moved += (await run(operator.redrive("orders.fifo"))).moved
+            except AwsTransientError:
+                continue  # a queue could not be used for so long: whoever redrives tries again
+        faults.end()
+        assert faults.count > 1_000 * share / 10
+        assert moved <= 1_000
+        back = await post.take(queues.url)
+        for order in range(13):
+            found = amounts(back, f"o-{order}")
+            first = list(dict.fromkeys(found))  # what was sent and not deleted may come twice
+            assert first == list(range(order, 1_000, 13))
+
     async def test_records_that_are_away_hold_nothing_up(
         self, make_queues, post, operate, run, records, monkeypatch, caplog
     ):
@@ -404,6 +431,68 @@ class TestUnderFaults:
         monkeypatch.setattr(type(records), "query", away)
         assert (await run(operate(queues).redrive("orders.fifo"))).moved == 1
         assert "is not marked as replayed" in caplog.text
+
+
+class Faults:
+    """Lets a share of the hot calls fail: before or after they take effect, whole or in part."""
+
+    HOT = (
+        "ReceiveMessage",
+        "SendMessageBatch",
+        "DeleteMessageBatch",
+        "ChangeMessageVisibilityBatch",
+    )
+
+    def __init__(self, wire, share):
+        self._wire = wire
+        self._share = share
+        self._random = random.Random(7)
+        self._original = wire._pass
+        self._spared = False
+        self.count = 0
+        wire._pass = self._pass
+
+    def end(self):
+        self._wire._pass = self._original
+
+    async def spare(self, work):
+        """Do something without faults."""
+        self.end()
+        try:
+            return await work
+        finally:
+            self._wire._pass = self._pass
+
+    async def _pass(self, operation, url, headers, body, timeout):  # noqa: ASYNC109 - as HttpClient has it
+        if operation not in self.HOT or self._random.random() >= self._share:
+            return await self._original(operation, url, headers, body, timeout)
+        self.count += 1
+        how = self._random.choice(("before", "after", "status", "entries"))
+        if how == "before":
+            raise AwsTransientError("gone", code="ConnectionLost")
+        if how == "status":
+            return 503, {}, b""
+        if how == "entries" and operation != "ReceiveMessage":
+            return await self._half(operation, body)
+        await self._original(operation, url, headers, body, timeout)
+        raise AwsTransientError("gone", code="ConnectionLost")
+
+    async def _half(self, operation, body):
+        request = json.loads(body)
+        fails = [entry for entry in request["Entries"] if self._random.random() < 0.5]
+        request["Entries"] = [entry for entry in request["Entries"] if entry not in fails]
+        answer = {"Successful": [], "Failed": []}
+        if request["Entries"]:
+            done = await self._wire.aws._call_sqs(operation, json.dumps(request).encode())
+            answer |= json.loads(done)
+        answer["Failed"] = [
+            *answer.get("Failed", ()),
+            *(
+                {"Id": entry["Id"], "Code": "InternalError", "SenderFault": False}
+                for entry in fails
+            ),
+        ]
+        return 200, {}, json.dumps(answer).encode()
 
 
 def refuse(wire, which):
