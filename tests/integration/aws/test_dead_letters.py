@@ -23,7 +23,7 @@ from sourceflow import (
 from sourceflow.bus.ports import DeadLetterFilter
 from sourceflow.errors import NotRunningError
 from sourceflow.transports.aws import AwsTransport, DeadLetterMonitor, SnsAlert
-from sourceflow.transports.aws.dead_letters import DeadLetterWatch
+from sourceflow.transports.aws.dead_letters import DeadLetterWatch, move_task
 
 LONG = 60
 
@@ -248,6 +248,31 @@ async def test_a_purge_leaves_nothing(app, transport, watch):
     await transport.dead_letters.purge("pay.fifo")
     assert await transport.dead_letters.peek("pay.fifo") == ()
     assert await transport.dead_letters.depth("pay.fifo") == 0
+
+
+class TestManyOfAStandardQueue:
+    @pytest.fixture
+    def transport(self, cloud, monkeypatch):
+        monkeypatch.setattr(move_task, "LEAST", 20)
+        return AwsTransport(
+            cloud.options(wait_time=timedelta(seconds=1)),
+            lambda bus: bus.send.command(Pay, queue="pay").listen.to.command_queue("pay"),
+            credentials=cloud.credentials,
+        )
+
+    async def test_sqs_moves_them_itself(self, app, transport, bank, watch, cloud):
+        count = 30
+        await app.send_many([Pay(account=f"a-{at}", amount=at) for at in range(count)])
+        await watch.letters(count)
+        bank.refuses = False
+
+        assert (await transport.dead_letters.redrive("pay")).moved == count
+        await app.drained(timeout=LONG)
+        assert sorted(amount for _, amount in bank.handled) == list(range(count))
+        assert await app.dead_letters.count(DeadLetterFilter(replayed=True)) == count
+        source = (await cloud.attributes("pay-dlq"))["QueueArn"]
+        tasks = await cloud.plane.sqs("list_message_move_tasks", SourceArn=source)
+        assert len(tasks["Results"]) == 1
 
 
 class TestWatched:
