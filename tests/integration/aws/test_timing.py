@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from direct_http import DirectHttp
+from direct_http import CountingHttp
 from leftovers import left_in_queues
 from sourceflow.errors import DependencyError
 from sourceflow.stores.memory import MemoryStores
@@ -107,7 +107,7 @@ class StoresThatMayBeAway(MemoryStores):
 async def scene(monkeypatch):
     clock = ManualClock()
     async with LocalAws(clock=clock) as aws:  # its port is for botocore, which provisions
-        http = DirectHttp(aws)
+        http = CountingHttp(aws)
         monkeypatch.setattr("sourceflow.transports.aws.running.AiohttpClient", lambda: http)
         yield Scene(aws, clock, http)
 

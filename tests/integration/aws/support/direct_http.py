@@ -1,4 +1,4 @@
-"""The client's HTTP without sockets: LocalAws answers, and what it hands out is counted."""
+"""The client's HTTP without sockets: LocalAws answers."""
 
 from __future__ import annotations
 
@@ -11,19 +11,14 @@ if TYPE_CHECKING:
 
     from sourceflow.testing import LocalAws
 
-__all__ = ("DirectHttp",)
+__all__ = ("CountingHttp", "DirectHttp")
 
 
 class DirectHttp:
-    """Stands in for the client's HTTP, so that nothing but the clock lets time pass.
-
-    Attributes:
-        received: How often each message was handed out, by its SQS message id.
-    """
+    """Stands in for the client's HTTP: what passes is neither sockets' nor the wait for them."""
 
     def __init__(self, aws: LocalAws) -> None:
         self._aws = aws
-        self.received: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
         return self
@@ -38,11 +33,32 @@ class DirectHttp:
         body: bytes,
         timeout: float,  # noqa: ASYNC109 - as HttpClient has it
     ) -> tuple[int, Mapping[str, str], bytes]:
-        answer = await self._aws.post(url, headers, body, timeout)
+        return await self._aws.post(url, headers, body, timeout)
+
+    async def aclose(self) -> None:
+        pass
+
+
+class CountingHttp(DirectHttp):
+    """Counts what is handed out.
+
+    Attributes:
+        received: How often each message was handed out, by its SQS message id.
+    """
+
+    def __init__(self, aws: LocalAws) -> None:
+        super().__init__(aws)
+        self.received: Counter[str] = Counter()
+
+    async def post(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout: float,  # noqa: ASYNC109 - as HttpClient has it
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        answer = await super().post(url, headers, body, timeout)
         if headers.get("X-Amz-Target", "").endswith(".ReceiveMessage"):
             messages = json.loads(answer[2]).get("Messages", [])
             self.received.update(message["MessageId"] for message in messages)
         return answer
-
-    async def aclose(self) -> None:
-        pass
