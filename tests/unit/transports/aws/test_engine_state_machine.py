@@ -120,9 +120,10 @@ class Engine(RuleBasedStateMachine):
     def kill_a_worker(self, which):
         self.world.kill_worker(pick(self.world.workers, which))
 
-    @rule(queue=queues, next_steps=steps)
-    def redrive(self, queue, next_steps):
-        self.world.redrive(queue, next_steps)
+    @precondition(lambda self: self.world.serving)
+    @rule(which=picks, queue=queues, next_steps=steps)
+    def redrive(self, which, queue, next_steps):
+        self.world.redrive(pick(self.world.serving, which), queue, next_steps)
 
     @precondition(lambda self: self.world.serving and self.world.is_sound())
     @rule(which=picks, queue=queues)

@@ -25,6 +25,10 @@ def dead_letter_queue(queue):
     return f"{queue.removesuffix('.fifo')}-dlq{'.fifo' if queue.endswith('.fifo') else ''}"
 
 
+def is_dead_letter_queue(queue):
+    return queue.removesuffix(".fifo").endswith("-dlq")
+
+
 def tag_of(body):
     """What a test calls a message, whatever SQS and its envelope call it; junk is its own name."""
     try:
@@ -152,7 +156,7 @@ class Ledger:
                             3,
                             f"{worker} hands {held.tag} back while it handles it",
                         )
-            case "SendMessageBatch" if "-dlq" in queue:
+            case "SendMessageBatch" if is_dead_letter_queue(queue):
                 for entry in request["Entries"]:
                     self._dead_letter_asked(worker, entry)
 
@@ -167,7 +171,9 @@ class Ledger:
             1,
             f"{worker} deletes {held.tag} from {queue} while it handles it",
         )
-        if not held.delete_asked:  # the retries of a delete may come late: they harm nobody
+        if not held.delete_asked and not is_dead_letter_queue(
+            queue
+        ):  # the retries of a delete may come late: they harm nobody
             self.require(
                 not self._is_known_as_lost(held),
                 5,
@@ -222,7 +228,7 @@ class Ledger:
         entries = {entry["Id"]: entry for entry in request["Entries"]}
         for success in answer.get("Successful", ()):
             entry = entries[success["Id"]]
-            if "-dlq" in queue:
+            if is_dead_letter_queue(queue):
                 copy = entry.get("MessageDeduplicationId", "").rpartition(".")[2]
                 self.dead_copies.add(copy)
             else:
@@ -335,7 +341,9 @@ class Ledger:
     def stopped(self, worker):
         """A worker has stopped: what it held shows to others, but for what it could not say."""
         for held in self.held.values():
-            if held.worker is not worker or held.expires is None or held.is_lost(self.time()):
+            if held.worker is not worker or is_dead_letter_queue(held.queue):
+                continue
+            if held.expires is None or held.is_lost(self.time()):
                 continue
             if held.delete_asked or held.handed_back or held.not_handed_back:
                 continue

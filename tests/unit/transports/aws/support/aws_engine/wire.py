@@ -74,7 +74,7 @@ class Wire:
         operation = {name.lower(): value for name, value in headers.items()}["x-amz-target"]
         operation = operation.partition(".")[2]
         request = json.loads(body)
-        queue = request["QueueUrl"].rpartition("/")[2]
+        queue = request.get("QueueUrl", "").rpartition("/")[2]
         asked_at = self._ledger.time()
         self._ledger.asked(self._worker, operation, queue, request)
         kind = self._fault(operation)

@@ -62,11 +62,11 @@ class Script:
         return sum(seconds for steps in self.steps.values() for _, seconds in steps)
 
     async def play(self, tag):
+        if self._clock.monotonic() < self.away_until:
+            raise DependencyError("the database is away")
         steps = self.steps.get(tag)
         what, seconds = steps.pop(0) if steps else ("succeed", 0)
         await self._clock.sleep(seconds)
-        if self._clock.monotonic() < self.away_until:
-            raise DependencyError("the database is away")
         match what:
             case "fail":
                 raise ValueError(tag)
@@ -163,6 +163,24 @@ class Worker:
         self._aws = aws
         self._tasks = {}
         self._leave = asyncio.Event()
+        self._transport = _Transport(
+            self,
+            AwsOptions(
+                region=REGION,
+                endpoint_url=aws.endpoint_url,
+                max_concurrent_calls=MAX_CALLS,
+                max_attempts=MAX_ATTEMPTS,
+                visibility_timeout=timedelta(seconds=VISIBILITY),
+                shutdown_grace=GRACE,
+            ),
+            lambda bus: (
+                bus.send.command(Order, queue=FIFO)
+                .command(Job, queue=STANDARD)
+                .listen.to.command_queue(FIFO)
+                .command_queue(STANDARD)
+            ),
+            credentials=aws.static_credentials(),
+        )
         self.app = App(
             [OrderSaga, JobSaga],
             name="shop",
@@ -170,26 +188,7 @@ class Worker:
             services=[script],
             observer=_Witness(self),
             clock=clock,
-        ).use(
-            _Transport(
-                self,
-                AwsOptions(
-                    region=REGION,
-                    endpoint_url=aws.endpoint_url,
-                    max_concurrent_calls=MAX_CALLS,
-                    max_attempts=MAX_ATTEMPTS,
-                    visibility_timeout=timedelta(seconds=VISIBILITY),
-                    shutdown_grace=GRACE,
-                ),
-                lambda bus: (
-                    bus.send.command(Order, queue=FIFO)
-                    .command(Job, queue=STANDARD)
-                    .listen.to.command_queue(FIFO)
-                    .command_queue(STANDARD)
-                ),
-                credentials=aws.static_credentials(),
-            )
-        )
+        ).use(self._transport)
 
     def __repr__(self):
         return self.name
@@ -245,6 +244,10 @@ class Worker:
             subscribed_arns=frozenset(),
             warnings=(),
         )
+
+    async def redrive(self, queue):
+        """Send the dead letters of a queue again."""
+        await self._transport.dead_letters.redrive(queue)
 
     def begin_to_stop(self):
         """Ask it to stop, as SIGTERM does."""

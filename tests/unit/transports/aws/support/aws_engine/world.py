@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
-from datetime import timedelta
 
-from aws_engine.ledger import Ledger, dead_letter_queue, tag_of
+from aws_engine.ledger import Ledger, dead_letter_queue, is_dead_letter_queue, tag_of
 from aws_engine.virtual_loop import OWNER, LoopClock, VirtualLoop
 from aws_engine.wire import Wire
 from aws_engine.worker import FIFO, REGION, STANDARD, Job, Order, Script, Worker
@@ -15,7 +14,6 @@ from sourceflow.errors import AwsError, CircuitOpenError, SendManyError
 from sourceflow.stores.memory import MemoryStores
 from sourceflow.testing import LocalAws
 from sourceflow.transports.aws.client import Endpoint, SendEntry, SqsClient
-from sourceflow.transports.aws.client.sqs_messages import DeleteEntry
 
 __all__ = ("World",)
 
@@ -175,32 +173,22 @@ class World:
 
     def in_flight(self):
         """The receives that SQS still believes in, by workers that live."""
-        return [held for held in self.ledger.held.values() if self.ledger.hides(held)]
+        return [
+            held
+            for held in self.ledger.held.values()
+            if not is_dead_letter_queue(held.queue) and self.ledger.hides(held)
+        ]
 
     def steal(self, held):
         """Let a message show to others while its lease runs, as if the lease had ended."""
         self.aws._sqs.queues.named(held.queue).change_visibility(held.handle, 0, self.aws._now())
 
-    def redrive(self, queue, steps):
-        """Move all dead letters of a queue back, in order; handlers do something else now."""
-        self.run(self._redrive(queue, steps))
-
-    async def _redrive(self, queue, steps):
-        source, target = map(self._admin_url, (dead_letter_queue(queue), queue))
-        while messages := await self._admin.receive_message(
-            source, visibility_timeout=timedelta(seconds=30)
-        ):
-            for each in messages:
-                tag = tag_of(each.body)
-                self.script.steps[tag] = list(steps)
-                attributes = dict(each.attributes)
-                name = f"{_envelope_id(each.body)}.{each.message_id}"
-                entry = _entry(queue, each.body, attributes, each.system.message_group_id, name)
-                result = await self._admin.send_message_batch(target, [entry])
-                assert not result.failed
-                await self._admin.delete_message_batch(
-                    source, [DeleteEntry("0", each.receipt_handle)]
-                )
+    def redrive(self, worker, queue, steps):
+        """Send all dead letters of a queue again; handlers do something else now."""
+        for each in self.ledger.messages(dead_letter_queue(queue)):
+            self.script.steps[tag_of(each.body)] = list(steps)
+        with suppress(AwsError):
+            self.run(worker.redrive(queue))
 
     # -- the end
 
@@ -248,10 +236,3 @@ def _entry(queue, body, attributes, group, name):
         group_id=group if is_fifo else None,
         deduplication_id=name if is_fifo else None,
     )
-
-
-def _envelope_id(body):
-    try:
-        return json.loads(body)["id"]
-    except ValueError:
-        return "junk"
