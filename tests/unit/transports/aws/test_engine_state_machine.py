@@ -29,6 +29,7 @@ steps = st.lists(
     ),
     max_size=5,
 )
+faults = st.none() | st.builds(Fault, st.sampled_from(KINDS), st.integers(1, 6))
 operations = st.sampled_from(
     ("SendMessageBatch", "ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch")
 )
@@ -36,6 +37,11 @@ operations = st.sampled_from(
 
 def pick(options, index):
     return options[index % len(options)]
+
+
+def break_sends(worker, fault):
+    if fault is not None:
+        worker.wire.faults["SendMessageBatch"] = fault
 
 
 class Engine(RuleBasedStateMachine):
@@ -68,9 +74,16 @@ class Engine(RuleBasedStateMachine):
     # -- what may happen
 
     @precondition(lambda self: self.world.serving)
-    @rule(which=picks, queue=queues, what=st.lists(st.tuples(keys, steps), min_size=1, max_size=12))
-    def send(self, which, queue, what):
-        self.world.send(pick(self.world.serving, which), queue, what)
+    @rule(
+        which=picks,
+        queue=queues,
+        what=st.lists(st.tuples(keys, steps), min_size=1, max_size=12),
+        fault=faults,
+    )
+    def send(self, which, queue, what, fault):
+        worker = pick(self.world.serving, which)
+        break_sends(worker, fault)
+        self.world.send(worker, queue, what)
 
     @rule(queue=queues, kind=st.sampled_from(("garbage", "wrong kind", "unknown")), key=keys)
     def send_junk(self, queue, kind, key):
@@ -81,9 +94,9 @@ class Engine(RuleBasedStateMachine):
         self.world.pass_time(seconds)
 
     @precondition(lambda self: self.world.serving)
-    @rule(which=picks, operation=operations, kind=st.sampled_from(KINDS), calls=st.integers(1, 8))
-    def let_calls_fail(self, which, operation, kind, calls):
-        pick(self.world.serving, which).wire.faults[operation] = Fault(kind, calls)
+    @rule(which=picks, operation=operations, fault=faults.filter(bool))
+    def let_calls_fail(self, which, operation, fault):
+        pick(self.world.serving, which).wire.faults[operation] = fault
 
     @precondition(lambda self: self.world.serving)
     @rule(
@@ -121,17 +134,22 @@ class Engine(RuleBasedStateMachine):
         self.world.kill_worker(pick(self.world.workers, which))
 
     @precondition(lambda self: self.world.serving)
-    @rule(which=picks, queue=queues, next_steps=steps)
-    def redrive(self, which, queue, next_steps):
-        self.world.redrive(pick(self.world.serving, which), queue, next_steps)
+    @rule(which=picks, queue=queues, next_steps=steps, fault=faults)
+    def redrive(self, which, queue, next_steps, fault):
+        worker = pick(self.world.serving, which)
+        break_sends(worker, fault)
+        self.world.redrive(worker, queue, next_steps)
 
     @precondition(lambda self: self.world.serving and self.world.is_sound())
-    @rule(which=picks, queue=queues)
-    def other_keys_go_on(self, which, queue):
+    @rule(which=picks, queue=queues, stuck=st.sampled_from((0, 8, 24)))
+    def other_keys_go_on(self, which, queue, stuck):
         """What holds up the messages of a key holds up no other."""
+        worker = pick(self.world.serving, which)
+        again_and_again = [("later", 0)] * 5
+        if stuck:
+            self.world.send(worker, queue, [("a", again_and_again), ("b", again_and_again)] * stuck)
         soon = SOON + self.world.script.work_left()
-        key = self.world.new_tag("key")
-        (tag,) = self.world.send(pick(self.world.serving, which), queue, [(key, ())])
+        (tag,) = self.world.send(worker, queue, [(self.world.new_tag("key"), ())])
         self.world.pass_time(soon)
         ledger = self.world.ledger
         assert tag in ledger.effects or tag not in ledger.accepted, f"{tag} is held up"

@@ -37,6 +37,11 @@ def tag_of(body):
         return body
 
 
+def note_in(entry):
+    """What a dead letter says about itself."""
+    return json.loads(entry["MessageAttributes"]["sourceflow-dead-letter"]["StringValue"])
+
+
 @dataclass(eq=False)
 class Held:
     """One receive of one message by one worker.
@@ -186,21 +191,15 @@ class Ledger:
 
     def _dead_letter_asked(self, worker, entry):
         tag = tag_of(entry["MessageBody"])
-        note = json.loads(entry["MessageAttributes"]["sourceflow-dead-letter"]["StringValue"])
-        receives = self._receives(worker, tag)
-        for held in receives:
-            held.is_fresh = True
+        note = note_in(entry)
+        for held in self.held.values():
+            if held.worker is worker and held.copy == note["copy"]:
+                held.is_fresh = True
         if note["reason"] in {"RetriesExhausted", "UnknownType"}:
-            copies = {held.copy for held in receives}
-            if "MessageDeduplicationId" in entry:
-                copies = {entry["MessageDeduplicationId"].rpartition(".")[2]}
-            failures = max(self.failures[worker, copy] for copy in copies)
+            failures = self.failures[worker, note["copy"]]
             self.require(
                 failures >= MAX_ATTEMPTS, 7, f"{worker} gives {tag} up after {failures} failures"
             )
-
-    def _receives(self, worker, tag):
-        return [held for held in self.held.values() if held.worker is worker and held.tag == tag]
 
     def took_effect(self, worker, operation, queue, request, answer):
         """SQS did what was asked; the answer is on its way."""
@@ -229,8 +228,7 @@ class Ledger:
         for success in answer.get("Successful", ()):
             entry = entries[success["Id"]]
             if is_dead_letter_queue(queue):
-                copy = entry.get("MessageDeduplicationId", "").rpartition(".")[2]
-                self.dead_copies.add(copy)
+                self.dead_copies.add(note_in(entry)["copy"])
             else:
                 self._accepted(queue, tag_of(entry["MessageBody"]), entry.get("MessageGroupId"))
 

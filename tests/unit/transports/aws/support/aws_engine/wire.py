@@ -21,7 +21,12 @@ KINDS = ("refused", "lost", "throttled", "slow", "half")
 
 @dataclass
 class Fault:
-    """What becomes of the next calls of an operation."""
+    """What becomes of the next calls of an operation.
+
+    Attributes:
+        kind: ``refused`` before it takes effect, ``lost`` is the answer; ``half`` of a batch fails.
+        calls: How many of them.
+    """
 
     kind: str
     calls: int
