@@ -16,11 +16,11 @@ from sourceflow.transports.aws.acknowledger import Acknowledger
 from sourceflow.transports.aws.batcher import MAX_ENTRIES
 from sourceflow.transports.aws.bus import ListenedQueue
 from sourceflow.transports.aws.client import (
-    AiohttpClient,
     ChainCredentials,
     RetryPolicy,
     SnsClient,
     SqsClient,
+    http_client_for,
     resolve_endpoint,
 )
 from sourceflow.transports.aws.dead_letters import (
@@ -100,8 +100,10 @@ class RunningTransport:
         sns_at = await resolve_endpoint(
             "sns", region=options.region, endpoint_url=options.endpoint_url
         )
-        sending = await stack.enter_async_context(AiohttpClient())
-        receiving = await stack.enter_async_context(AiohttpClient())
+        urls = (sqs_at.url, sns_at.url)
+        sending, receiving = http_client_for(*urls), http_client_for(*urls)
+        stack.push_async_callback(sending.aclose)
+        stack.push_async_callback(receiving.aclose)
         self._sqs = SqsClient(
             endpoint=sqs_at, credentials=credentials, http=sending, clock=context.clock
         )

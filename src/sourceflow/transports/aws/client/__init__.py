@@ -12,7 +12,7 @@ from sourceflow.transports.aws.client.credentials import (
     StaticCredentials,
 )
 from sourceflow.transports.aws.client.endpoints import Endpoint, resolve_endpoint
-from sourceflow.transports.aws.client.http import AiohttpClient, HttpClient
+from sourceflow.transports.aws.client.http import AsyncioClient, HttpClient, http_client_for
 from sourceflow.transports.aws.client.retry import RetryPolicy, RetryStats
 from sourceflow.transports.aws.client.shapes import (
     AttributeValue,
@@ -32,7 +32,7 @@ from sourceflow.transports.aws.client.sqs_messages import (
 from sourceflow.transports.aws.client.sqs_moves import MessageMoveTask
 
 __all__ = (
-    "AiohttpClient",
+    "AsyncioClient",
     "AttributeValue",
     "BatchFailure",
     "BatchResult",
@@ -54,5 +54,6 @@ __all__ = (
     "StaticCredentials",
     "SystemAttributes",
     "VisibilityEntry",
+    "http_client_for",
     "resolve_endpoint",
 )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sourceflow.transports.aws.client.credentials import Credentials
 
-__all__ = ("RequestTemplate", "Signer", "signing_key")
+__all__ = ("RequestTemplate", "Signer", "host_header", "signing_key")
 
 _DATE = "x-amz-date"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -105,7 +105,7 @@ class Signer:
         )
 
     def _prepare(self, template: RequestTemplate, credentials: Credentials, date: str) -> _Prepared:
-        headers = {**template.headers, "Host": _host(template.url)}
+        headers = {**template.headers, "Host": host_header(template.url)}
         if credentials.token is not None:
             headers["X-Amz-Security-Token"] = credentials.token
         signed = {name.lower(): " ".join(value.split()) for name, value in headers.items()}
@@ -128,6 +128,17 @@ class Signer:
         )
 
 
+def host_header(url: str) -> str:
+    """Return the host as the ``Host`` header of a request to a URL has it."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if ":" in host:
+        host = f"[{host}]"
+    if parts.port is None or parts.port == _DEFAULT_PORTS.get(parts.scheme):
+        return host
+    return f"{host}:{parts.port}"
+
+
 def signing_key(secret_key: str, *, date: str, region: str, service: str) -> bytes:
     """Derive the key that signs the requests of one day to one service in one region.
 
@@ -141,16 +152,6 @@ def signing_key(secret_key: str, *, date: str, region: str, service: str) -> byt
     for part in (date, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
-
-
-def _host(url: str) -> str:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if ":" in host:
-        host = f"[{host}]"
-    if parts.port is None or parts.port == _DEFAULT_PORTS.get(parts.scheme):
-        return host
-    return f"{host}:{parts.port}"
 
 
 def _path(url: str) -> str:

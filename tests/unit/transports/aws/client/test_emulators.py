@@ -12,7 +12,7 @@ import pytest
 from sourceflow.errors import AwsConfigurationError, AwsLeaseLostError, AwsRequestError
 from sourceflow.testing import LocalAws
 from sourceflow.transports.aws.client import (
-    AiohttpClient,
+    AsyncioClient,
     AttributeValue,
     DeleteEntry,
     PublishEntry,
@@ -38,7 +38,7 @@ async def url(request):
 
 @pytest.fixture
 async def connect(url):
-    async with AiohttpClient() as http:
+    async with AsyncioClient() as http:
 
         async def connect(kind, service):
             endpoint = await resolve_endpoint(service, region="us-east-1", endpoint_url=url)

@@ -5,7 +5,7 @@ from sourceflow.transports.aws import client
 
 def test_the_client_exports_these_names():
     assert client.__all__ == (
-        "AiohttpClient",
+        "AsyncioClient",
         "AttributeValue",
         "BatchFailure",
         "BatchResult",
@@ -27,6 +27,7 @@ def test_the_client_exports_these_names():
         "StaticCredentials",
         "SystemAttributes",
         "VisibilityEntry",
+        "http_client_for",
         "resolve_endpoint",
     )
     assert all(hasattr(client, name) for name in client.__all__)

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from sourceflow.errors import AwsConfigurationError, AwsTransientError, MissingExtraError
-from sourceflow.transports.aws.client import AiohttpClient
+from sourceflow.transports.aws.client.http import AsyncioClient, http_client_for
+from sourceflow.transports.aws.client.http.aiohttp_client import AiohttpClient
 
 
 @asynccontextmanager
@@ -42,8 +43,19 @@ def no_proxies(monkeypatch):
         monkeypatch.delenv(name.upper(), raising=False)
 
 
+@pytest.fixture(params=[AsyncioClient, AiohttpClient])
+def make_client(request):
+    return request.param
+
+
 @pytest.fixture
-async def client():
+async def client(make_client):
+    async with make_client() as client:
+        yield client
+
+
+@pytest.fixture
+async def behind_proxy():
     async with AiohttpClient() as client:
         yield client
 
@@ -91,7 +103,7 @@ async def test_a_connection_is_used_again(client):
     assert len(ports) == 1
 
 
-async def test_no_more_connections_are_opened_than_allowed():
+async def test_no_more_connections_are_opened_than_allowed(make_client):
     running = most = 0
 
     async def handler(request):
@@ -104,7 +116,7 @@ async def test_no_more_connections_are_opened_than_allowed():
 
     async with (
         serving(handler) as address,
-        AiohttpClient(connections=2) as client,
+        make_client(connections=2) as client,
         asyncio.TaskGroup() as group,
     ):
         for _ in range(6):
@@ -193,14 +205,14 @@ async def test_a_certificate_that_is_not_trusted_is_a_matter_of_configuration(cl
     assert caught.value.code == "UntrustedCertificate"
 
 
-async def test_a_proxy_of_the_environment_is_asked(client, monkeypatch):
+async def test_a_proxy_of_the_environment_is_asked(behind_proxy, monkeypatch):
     async def proxy(request):
         return aiohttp.web.Response(text=f"{request.method} {request.raw_path}")
 
     async with serving(proxy) as address:
         monkeypatch.setenv("HTTP_PROXY", f"http://{address}")
         monkeypatch.delenv("REQUEST_METHOD", raising=False)
-        _, _, body = await client.post("http://sqs.test/", {}, b"x", 5)
+        _, _, body = await behind_proxy.post("http://sqs.test/", {}, b"x", 5)
     assert body == b"POST http://sqs.test/"
 
 
@@ -227,14 +239,41 @@ async def test_a_closed_client_opens_anew(client):
     assert body == b"again"
 
 
-def test_a_pool_without_connections_is_refused():
+def test_a_pool_without_connections_is_refused(make_client):
     with pytest.raises(ValueError, match="connections must be positive"):
-        AiohttpClient(connections=0)
+        make_client(connections=0)
 
 
 def import_anew():
-    spec = importlib.util.find_spec("sourceflow.transports.aws.client.http")
+    spec = importlib.util.find_spec("sourceflow.transports.aws.client.http.aiohttp_client")
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+async def test_who_needs_a_proxy_gets_aiohttp_and_all_others_our_own(monkeypatch):
+    url = "https://sqs.eu-central-1.amazonaws.com/"
+    assert isinstance(http_client_for(url), AsyncioClient)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
+    assert isinstance(http_client_for(url), AiohttpClient)
+    assert isinstance(http_client_for("http://127.0.0.1:4566/", url), AiohttpClient)
+    monkeypatch.setenv("NO_PROXY", "amazonaws.com")
+    assert isinstance(http_client_for(url), AsyncioClient)
+
+
+async def test_a_host_of_ipv6_is_reached(client):
+    async def handler(request):
+        return aiohttp.web.Response(text=request.headers["Host"])
+
+    app = aiohttp.web.Application()
+    app.router.add_post("/", handler)
+    runner = aiohttp.web.AppRunner(app)
+    await runner.setup()
+    try:
+        await aiohttp.web.TCPSite(runner, "::1", 0).start()
+        port = runner.addresses[0][1]
+        _, _, body = await client.post(f"http://[::1]:{port}/", {}, b"x", 5)
+    finally:
+        await runner.cleanup()
+    assert body == f"[::1]:{port}".encode()
 
 
 def test_without_aiohttp_the_error_names_the_extra(monkeypatch):

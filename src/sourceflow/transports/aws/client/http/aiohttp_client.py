@@ -1,14 +1,15 @@
-"""The one thing the client asks of HTTP: post bytes, get bytes."""
+"""``HttpClient`` over aiohttp, for those who need a proxy."""
 
 from __future__ import annotations
 
 import io
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol, Self
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+from typing import TYPE_CHECKING, Self
 
 from sourceflow.errors import AwsConfigurationError, AwsTransientError, MissingExtraError
+from sourceflow.transports.aws.client.http.port import CONNECT_TIMEOUT
+from sourceflow.transports.aws.client.http.proxies import proxy_of
+from sourceflow.transports.aws.client.http.tls import tls_context
 
 try:
     import aiohttp
@@ -21,44 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-__all__ = ("AiohttpClient", "HttpClient")
+__all__ = ("AiohttpClient",)
 
-#: Seconds to wait for a connection to open; AWS answers a handshake at once or not at all.
-CONNECT_TIMEOUT = 5.0
 #: aiohttp warns about larger bodies unless they come as a stream.
 _LARGE_BODY = 2**20
-
-
-class HttpClient(Protocol):
-    """Sends a request and waits for the whole answer.
-
-    A protocol so small that an emulator in the same process, or a faster HTTP/1.1, can stand in for aiohttp.
-    """
-
-    async def post(
-        self,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes,
-        timeout: float,  # noqa: ASYNC109 - every implementation can bound a request better than a cancellation from outside
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        """Post a body and return the status, headers and body of the answer, whatever the status.
-
-        Args:
-            url: Where to.
-            headers: Sent as they are.
-            body: What is sent.
-            timeout: Seconds until it gives up, waiting for a connection included.
-
-        Raises:
-            AwsTransientError: No whole answer came; the request may have taken effect.
-            AwsConfigurationError: The other side's certificate is not trusted.
-        """
-        ...
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        ...
 
 
 class AiohttpClient:
@@ -127,7 +94,7 @@ class AiohttpClient:
 
     def _open(self) -> aiohttp.ClientSession:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections),
+            connector=aiohttp.TCPConnector(limit=self._connections, ssl=tls_context()),
             cookie_jar=aiohttp.DummyCookieJar(),
             # Only what is signed, and who asks: AWS needs no more, and each header costs time.
             skip_auto_headers=("Accept", "Accept-Encoding"),
@@ -141,16 +108,8 @@ class AiohttpClient:
         try:
             return self._proxies[url]
         except KeyError:
-            proxy = self._proxies[url] = _proxy_of(url)
+            proxy = self._proxies[url] = proxy_of(url)
             return proxy
-
-
-def _proxy_of(url: str) -> str | None:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    proxies = getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    return None if proxy is None or proxy_bypass(host) else proxy
 
 
 @lru_cache(maxsize=64)
