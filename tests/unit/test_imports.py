@@ -50,7 +50,7 @@ def test_the_package_itself_needs_msgspec_and_the_standard_library_only():
 @pytest.mark.parametrize(
     ("missing", "statement"),
     [
-        ("aiohttp", "import sourceflow.transports.aws"),
+        ("aiohttp", "import sourceflow.transports.aws.client.http.aiohttp_client"),
         ("aiohttp", "import sourceflow.testing"),
         ("botocore", NEW_SESSION),
     ],
@@ -73,7 +73,9 @@ def test_the_command_line_names_its_missing_extra():
     assert "typer is not installed: pip install 'sourceflow[cli]'" in run(program, returns=1).stderr
 
 
-@pytest.mark.parametrize("module", ["sourceflow.transports.aws", "sourceflow.testing"])
+@pytest.mark.parametrize(
+    "module", ["sourceflow.transports.aws.client.http.aiohttp_client", "sourceflow.testing"]
+)
 def test_another_missing_module_is_not_taken_for_the_extra(module):
     # yarl is aiohttp's own dependency: a broken installation is no missing extra
     program = WITHOUT.format(missing="yarl", statement=f"import {module}")

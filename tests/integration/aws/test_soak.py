@@ -115,7 +115,9 @@ async def aws():
 
 @pytest.fixture
 def start(aws, monkeypatch):
-    monkeypatch.setattr("sourceflow.transports.aws.running.AiohttpClient", lambda: DirectHttp(aws))
+    monkeypatch.setattr(
+        "sourceflow.transports.aws.running.http_client_for", lambda *_: DirectHttp(aws)
+    )
 
     def start(queue, **options):
         desk, stores = Desk(), ForgetfulStores()

@@ -218,7 +218,7 @@ class Worker:
 
     async def _run(self, started):
         with (
-            patch.object(running, "AiohttpClient", lambda: _Open(self.wire)),
+            patch.object(running, "http_client_for", lambda *_: _Shared(self.wire)),
             patch.object(running.Provisioner, "run", self._provisioned),
             patch.object(engine, "LoopWatchdog", nullcontext),  # a thread, in real time
         ):
@@ -295,14 +295,11 @@ class _Handling:
             self._worker.ledger.ended(self._worker, self._held, self._outcome)
 
 
-class _Open:
+class _Shared:
     """A client as the transport opens it: each worker has one wire for all of them."""
 
     def __init__(self, wire):
-        self._wire = wire
+        self.post = wire.post
 
-    async def __aenter__(self):
-        return self._wire
-
-    async def __aexit__(self, *_):
+    async def aclose(self):
         pass
