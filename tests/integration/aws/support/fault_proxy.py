@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
-from urllib.parse import parse_qs, urlsplit
+from typing import TYPE_CHECKING, Final, Self
 
+from aws_connection import Connection, Reply, Request
 from batch_surgery import read_batch
 from fault_plan import BATCHES, Fault
-from sourceflow.testing.local_aws.errors import AwsFault
-from sourceflow.testing.local_aws.face import json_fault, xml_fault
 from sourceflow.transports.aws.client import Credentials
 from sourceflow.transports.aws.client.signer import RequestTemplate, Signer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from fault_plan import FaultPlan
     from hurried_clock import HurriedClock
     from sourceflow.transports.aws.client import HttpClient
@@ -37,50 +31,6 @@ AWAY: Final = 10.0
 SKEWS: Final = (timedelta(0), timedelta(hours=1), timedelta(hours=-1))
 
 TOLERATED_SKEW: Final = timedelta(minutes=15)
-
-_SCOPE: Final = re.compile(r"Credential=[^/]+/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request that came in whole.
-
-    Attributes:
-        path: Its path.
-        headers: Its headers, names in lower case.
-        body: Its body.
-        region: The region it is signed for.
-        service: The service it is signed for.
-    """
-
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
-    region: str
-    service: str
-
-    @property
-    def operation(self) -> str:
-        """The API operation."""
-        target = self.headers.get("x-amz-target")
-        if target is not None:
-            return target.partition(".")[2]
-        return parse_qs(self.body.decode())["Action"][0]
-
-    def refusal(self, code: str, message: str, status: int) -> Reply:
-        """Return an error in the protocol of the service."""
-        fault = AwsFault(code, message, status=status)
-        if "x-amz-target" in self.headers:
-            return Reply(*json_fault(fault))
-        return Reply(*xml_fault(self.service, fault))
-
-
-class Reply(NamedTuple):
-    """What is answered."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class TemporaryCredentials:
@@ -141,8 +91,9 @@ class FaultProxy:
         self._port = 0
         self._listener: socket.socket | None = None
         self._is_closing = False
-        self._connections: set[_Connection] = set()
+        self._connections: set[Connection] = set()
         self._deserted = asyncio.Event()
+        self._listening = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._signers: dict[tuple[str, str], Signer] = {}
         self._templates: dict[tuple[str, ...], RequestTemplate] = {}
@@ -171,17 +122,23 @@ class FaultProxy:
         listener.setblocking(False)
         self._port = listener.getsockname()[1]
         asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+        self._listening.set()
+
+    async def listening(self) -> None:
+        """Wait until it is not away."""
+        await self._listening.wait()
 
     def _accept(self, listener: socket.socket) -> None:
         with suppress(BlockingIOError, ConnectionAbortedError):
             accepted, _ = listener.accept()
             accepted.setblocking(False)
             loop = asyncio.get_running_loop()
-            connecting = loop.connect_accepted_socket(lambda: _Connection(self), accepted)
+            connecting = loop.connect_accepted_socket(lambda: Connection(self), accepted)
             assert self._tasks is not None
             self._tasks.create_task(connecting)
 
     def _hang_up(self) -> None:
+        self._listening.clear()
         listener, self._listener = self._listener, None
         if listener is not None:
             asyncio.get_running_loop().remove_reader(listener)
@@ -195,25 +152,25 @@ class FaultProxy:
         if not self._is_closing:
             self._listen()
 
-    def start(self, connection: _Connection, request: Request) -> asyncio.Task[None]:
+    def start(self, connection: Connection, request: Request) -> asyncio.Task[None]:
         """Begin to answer a request."""
         assert self._tasks is not None
         return self._tasks.create_task(self._serve(connection, request))
 
-    def opened(self, connection: _Connection) -> None:
+    def opened(self, connection: Connection) -> None:
         """Note a connection; one that was accepted at the last moment is reset."""
         self._connections.add(connection)
         self._deserted.clear()
         if self._listener is None:
             connection.reset()
 
-    def closed(self, connection: _Connection) -> None:
+    def closed(self, connection: Connection) -> None:
         """Forget it."""
         self._connections.discard(connection)
         if not self._connections:
             self._deserted.set()
 
-    async def _serve(self, connection: _Connection, request: Request) -> None:
+    async def _serve(self, connection: Connection, request: Request) -> None:
         fault = None if self.plan is None else self.plan.draw(request.operation)
         match fault:
             case Fault.DROPPED_BEFORE:
@@ -325,74 +282,3 @@ def _refused(request: Request, fault: Fault | None) -> Reply | None:
         case Fault.THROTTLED_429:
             return Reply(429, {}, b"")
     return None
-
-
-class _Connection(asyncio.Protocol):
-    """One connection: HTTP/1.1 as far as clients of AWS speak it, one request at a time."""
-
-    def __init__(self, proxy: FaultProxy) -> None:
-        self._proxy = proxy
-        self._received = bytearray()
-        self._transport: asyncio.Transport | None = None
-        self._task: asyncio.Task[None] | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._proxy.opened(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._proxy.closed(self)
-        if self._task is not None:
-            self._task.cancel()  # a poll that nobody waits for must not take messages
-
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        if self._task is None:
-            self._next()
-
-    def _next(self) -> None:
-        head, found, _ = self._received.partition(b"\r\n\r\n")
-        if not found:
-            return
-        line, *lines = head.decode("latin-1").split("\r\n")
-        headers = {
-            name.lower(): value.strip() for name, _, value in (h.partition(":") for h in lines)
-        }
-        start, length = len(head) + 4, int(headers.get("content-length", "0"))
-        if len(self._received) < start + length:
-            return
-        body = bytes(self._received[start : start + length])
-        del self._received[: start + length]
-        scope = _SCOPE.search(headers.get("authorization", ""))
-        assert scope is not None, "a request that is not signed"
-        path = urlsplit(line.split(" ")[1]).path
-        request = Request(path, headers, body, scope["region"], scope["service"])
-        self._task = self._proxy.start(self, request)
-        self._task.add_done_callback(self._answered)
-
-    def _answered(self, task: asyncio.Task[None]) -> None:
-        self._task = None
-        if not task.cancelled() and self._transport is not None:
-            self._next()
-
-    def answer(self, reply: Reply, date: str, *, cut: bool = False) -> None:
-        """Write an answer, or only its first half."""
-        assert self._transport is not None
-        headers = {**reply.headers, "Date": date, "Content-Length": str(len(reply.body))}
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        written = f"HTTP/1.1 {reply.status} -\r\n{lines}\r\n".encode() + reply.body
-        self._transport.write(
-            written[: len(written) - len(reply.body) // 2 - 1] if cut else written
-        )
-
-    def close(self) -> None:
-        """Close the connection when what was written is sent."""
-        assert self._transport is not None
-        self._transport.close()
-
-    def reset(self) -> None:
-        """Break the connection."""
-        assert self._transport is not None
-        with suppress(OSError):
-            self._transport.abort()
