@@ -16,7 +16,7 @@ from sourceflow.transports.aws.entries import see_entries_through
 from sourceflow.transports.aws.wire import TYPE_ATTRIBUTE, envelope_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import AsyncGenerator, Iterator, Sequence
 
     from sourceflow.clock import Clock
     from sourceflow.messages import Kind
@@ -81,23 +81,20 @@ class Mover:
         """How many letters go at once."""
         return min(MAX_ENTRIES, self._pacer.burst or MAX_ENTRIES)
 
-    async def move(self, leases: Sequence[Lease]) -> list[Move]:
-        """Send letters; return what became of those that were sent or failed.
+    async def move(self, leases: Sequence[Lease]) -> AsyncGenerator[list[Move], None]:
+        """Send letters in batches; tell of each what became of those that were sent or failed.
 
         Letters behind a failed one of their group, or whose lease was lost, are not among them.
         """
         lanes = self._lanes(leases)
-        moves: list[Move] = []
         while lanes:
             heads = {name: lane.popleft() for name, lane in lanes.items()}
             stuck = set(heads)
             for batch in self._batches(list(heads.items())):
-                for name, move in await self._send(batch):
-                    moves.append(move)
-                    if move.error is None:
-                        stuck.discard(name)
+                moves = await self._send(batch)
+                stuck -= {name for name, move in moves if move.error is None}
+                yield [move for _, move in moves]
             lanes = {name: lane for name, lane in lanes.items() if lane and name not in stuck}
-        return moves
 
     def _lanes(self, leases: Sequence[Lease]) -> dict[str, deque[Lease]]:
         lanes: dict[str, deque[Lease]] = {}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sourceflow.errors import AwsError, AwsRequestError
+from sourceflow.transports.aws.batcher import MAX_ENTRIES
 from sourceflow.transports.aws.dead_letters.letter import belongs_to, record_of
 from sourceflow.transports.aws.dead_letters.note import read_note
 from sourceflow.transports.aws.dead_letters.visit import cut_group, group_of_lease
@@ -135,10 +137,9 @@ class Redrive:
                 self._left,
             )
             return 0
-        most = self._mover.most
         if self._open is None:
-            return most
-        most = min(most, self._open)
+            return MAX_ENTRIES
+        most = min(MAX_ENTRIES, self._open)
         self._open -= most
         return most
 
@@ -170,25 +171,43 @@ class Redrive:
         return self._where is None or self._where.matches(record_of(message, self._queue))
 
     async def _move(self, leases: Sequence[Lease]) -> int:
-        moves = await self._mover.move(leases)
-        sent = [move for move in moves if move.error is None]
-        self._copies.update(move.copy for move in sent)
-        await self._visit.remove([move.lease for move in sent])
+        """Send letters, and delete those that are confirmed ten at a time, or at the given rate."""
+        moves: list[Move] = []
+        sent: list[Move] = []
+        count = 0
+        async with aclosing(self._mover.move(leases)) as batches:
+            async for batch in batches:
+                moves += batch
+                self._copies.update(move.copy for move in batch)
+                sent += [move for move in batch if move.error is None]
+                if len(sent) >= self._mover.most:
+                    count += await self._settle(sent)
+                    sent = []
+        count += await self._settle(sent)
+        self._note_failures([move for move in moves if move.error is not None])
+        self._note_others(leases, {move.lease for move in moves})
+        return count
+
+    async def _settle(self, sent: Sequence[Move]) -> int:
         self._moved += len(sent)
+        await self._visit.remove([move.lease for move in sent])
         for move in sent:
             await self._records.mark_replayed(record_of(move.lease.message, self._queue))
-        failed = [move for move in moves if move.error is not None]
-        self._note_failures(failed)
-        self._left += len(leases) - len(moves)
-        done = {move.lease.message.message_id for move in sent}
-        for lease in leases:
-            if lease.message.message_id not in done:
-                self._visit.keep(lease)
         return len(sent)
+
+    def _note_others(self, leases: Sequence[Lease], tried: set[Lease]) -> None:
+        """Hold letters behind a failed one of their group; those that are lost others have."""
+        for lease in leases:
+            if lease.lost:
+                self._visit.forget(lease)
+            elif lease not in tried:
+                self._left += 1
+                self._visit.keep(lease)
 
     def _note_failures(self, failed: Sequence[Move]) -> None:
         """Count what was refused; where it is no fault of the letter, the run ends."""
         for move in failed:
+            self._visit.keep(move.lease)
             if isinstance(move.error, AwsRequestError):
                 self._failed += 1
                 self._refusal = self._refusal or move.error

@@ -173,6 +173,10 @@ class Visit:
         """Hold a letter until the visit ends; only its handle is needed for that."""
         lease.message = msgspec.structs.replace(lease.message, body="", attributes={})
 
+    def forget(self, lease: Lease) -> None:
+        """Let go of a letter whose lease was lost."""
+        self._leases.drop(lease)
+
     async def show(self, leases: Sequence[Lease]) -> None:
         """Show letters again, in their place of the queue."""
         await self._leases.hand_back(leases)

@@ -9,6 +9,7 @@ import pytest
 
 from sourceflow.bus.ports import DeadLetterFilter
 from sourceflow.errors import AwsConfigurationError, AwsTransientError, DependencyError
+from sourceflow.transports.aws.client import AttributeValue
 from sourceflow.transports.aws.dead_letters import RedriveResult, visit
 
 ALL = DeadLetterFilter()
@@ -138,6 +139,22 @@ async def test_letters_wait_for_a_slow_rate_without_being_lost_to_others(
     assert (await run(operate(queues).redrive("orders.fifo", rate=1 / 20))).moved == 20
     assert clock.monotonic() - begin > visit.HIDDEN.total_seconds()
     assert len(await post.take(queues.url)) == 20
+
+
+async def test_large_letters_go_in_batches_that_fit(make_queues, post, operate, run, wire):
+    queues = await make_queues()
+    for at in range(5):
+        body = json.dumps({"id": f"m-{at}", "data": "x" * 400_000})
+        binary = AttributeValue("Binary", binary_value=bytes(100_000))
+        await post.send_body(queues.dead_url, body, group=f"o-{at}", attributes={"raw": binary})
+    wire.calls.clear()
+
+    assert (await run(operate(queues).redrive("orders.fifo"))).moved == 5
+    sizes = [len(request["Entries"]) for request in wire.requests("SendMessageBatch")]
+    assert sum(sizes) == 5
+    assert max(sizes) == 2
+    back = await post.take(queues.url)
+    assert {message.attributes["raw"].binary_value for message in back} == {bytes(100_000)}
 
 
 class TestWithAFilter:
@@ -418,6 +435,19 @@ class TestUnderFaults:
             found = amounts(back, f"o-{order}")
             first = list(dict.fromkeys(found))  # what was sent and not deleted may come twice
             assert first == list(range(order, 1_000, 13))
+
+    async def test_a_letter_that_others_may_have_by_now_is_not_sent_until_it_is_received_again(
+        self, make_queues, post, operate, run, wire, clock, caplog
+    ):
+        queues = await make_queues()
+        await dead(post, queues, *range(4))
+        gone = AwsTransientError("gone", code="ConnectionLost")
+        wire.next("ChangeMessageVisibilityBatch", *[gone] * 300)
+
+        result = await run(operate(queues).redrive("orders.fifo", rate=1 / 100))
+        assert result == RedriveResult(moved=4)
+        assert "is lost" in caplog.text
+        assert amounts(await post.take(queues.url)) == list(range(4))
 
     async def test_records_that_are_away_hold_nothing_up(
         self, make_queues, post, operate, run, records, monkeypatch, caplog
