@@ -241,6 +241,19 @@ async def test_an_edited_letter_is_handled_in_the_place_of_the_old_one(app, tran
     assert record.replayed_at is not None
 
 
+async def test_an_edited_event_runs_only_the_subscriber_that_failed(app, transport, bank, watch):
+    bank.refuses = False
+    bank.fails = {"mails"}
+    await app.send(Pay(account="a", amount=5))
+    await watch.letters(1)
+    bank.fails = set()
+    [letter] = await transport.dead_letters.peek("bank-events.fifo")
+
+    await transport.dead_letters.resend(letter, message=Paid(account="a", amount=6))
+    await app.drained(timeout=LONG)
+    assert (bank.mailed, bank.counted) == ([6], [5])
+
+
 async def test_a_purge_leaves_nothing(app, transport, watch):
     await app.send_many([Pay(account=f"a-{at}") for at in range(3)])
     await watch.letters(3)

@@ -110,6 +110,12 @@ class Redrive:
         if self._stopped_by is not None:
             self._stopped_by.add_note(f"{self._moved} letter(s) were moved before")
             raise self._stopped_by
+        if self._visit.is_full:
+            log.warning(
+                "the redrive of %s ends early: it left %d letters in place and can hold no more",
+                self._queue.source,
+                self._left,
+            )
         return RedriveResult(
             moved=self._moved, failed=self._failed, left=self._left, error=self._refusal
         )
@@ -131,11 +137,6 @@ class Redrive:
     def _reserve(self) -> int:
         """Return how many letters may be moved next, and keep others from moving them."""
         if self._visit.is_full:
-            log.warning(
-                "the redrive of %s ends early: it left %d letters in place and can hold no more",
-                self._queue.source,
-                self._left,
-            )
             return 0
         if self._open is None:
             return MAX_ENTRIES

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from sourceflow import Command, Event, Key
-from sourceflow.transports.aws import AwsOptions
+from sourceflow.transports.aws import AwsOptions, DeadLetterMonitor, SnsAlert
 from sourceflow.transports.aws.bus import configure_bus
 from sourceflow.transports.aws.provisioning import plan_resources
 
@@ -69,6 +69,19 @@ def test_what_is_switched_off_needs_nothing(off, queues, topics):
 
     assert names(made.queues) == queues
     assert len(made.topics) == topics
+
+
+def test_the_topic_of_an_alert_is_made_and_feeds_no_queue():
+    made = plan(
+        resource_prefix="test-",
+        enable_event_routing=False,
+        dead_letter_monitor=DeadLetterMonitor(alerts=(SnsAlert("alerts"),)),
+    )
+
+    assert {topic.full_name: topic.queue for topic in made.topics} == {
+        "test-payment-events": "orders-events",
+        "test-alerts": None,
+    }
 
 
 def test_a_queue_that_is_only_sent_to_is_not_listened_to():
