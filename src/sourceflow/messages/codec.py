@@ -18,6 +18,7 @@ from sourceflow.messages.envelope import (
 from sourceflow.messages.key import key_problem, key_text
 from sourceflow.messages.limits import LimitError, check_text, limits_of
 from sourceflow.messages.meta import MAX_NAME, scrub, validate
+from sourceflow.messages.quick_look import is_plainly_right
 
 if TYPE_CHECKING:
     from sourceflow.messages.registry import Registry
@@ -247,11 +248,12 @@ def _headers_of(body: bytes) -> dict[str, str]:
 
 def _envelope(document: _Document[Any], info: TypeInfo, headers: dict[str, str]) -> Envelope[Any]:
     """Return the message, after what its decoder could not check."""
-    limits_of(info.type).check(document.data)
     key = info.key_of(document.data)
-    problem = key_problem(key)
-    if problem is not None:
-        raise MalformedError(f"its key {problem}")
+    if not is_plainly_right(document.data):
+        limits_of(info.type).check(document.data)
+        problem = key_problem(key)
+        if problem is not None:
+            raise MalformedError(f"its key {problem}")
     if document.subject is not UNSET and document.subject != key_text(key):
         raise MalformedError("its subject is not its key")
     check_text(document.source)

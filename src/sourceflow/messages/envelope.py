@@ -29,7 +29,7 @@ RESERVED_HEADERS: Final = frozenset(
 
 _HEADER_NAME: Final = re.compile(r"[a-z][a-z0-9]{0,19}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_MESSAGE_ID: Final = re.compile(r"[!-~]{1,80}")
+_is_message_id: Final = re.compile(r"[!-~]{1,80}").fullmatch
 
 
 class Envelope(msgspec.Struct, Generic[MessageT], frozen=True, kw_only=True):
@@ -123,7 +123,7 @@ def check_message_id(message_id: Any) -> None:
     Raises:
         InvalidMessageError: It cannot.
     """
-    if not isinstance(message_id, str) or not _MESSAGE_ID.fullmatch(message_id):
+    if not isinstance(message_id, str) or not _is_message_id(message_id):
         raise InvalidMessageError(
             "a message id is 1 to 80 letters, digits and punctuation characters, without spaces"
         )
