@@ -35,9 +35,8 @@ class SystemClock:
         """Return the time of day, in UTC."""
         return datetime.now(UTC)
 
-    def monotonic(self) -> float:
-        """Return seconds since some moment."""
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
+    """Return seconds since some moment; asked several times for each message."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait for so many seconds of real time."""
