@@ -32,8 +32,11 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _is_message_id: Final = re.compile(r"[!-~]{1,80}").fullmatch
 
 
-class Envelope(msgspec.Struct, Generic[MessageT], frozen=True, kw_only=True):
+class Envelope(msgspec.Struct, Generic[MessageT], frozen=True, kw_only=True, gc=False):
     """A message with its metadata.
+
+    The garbage collector need not look at it (``gc=False``): it holds data, and nothing in a message
+    can refer back to its envelope.
 
     Attributes:
         message: The command or event.

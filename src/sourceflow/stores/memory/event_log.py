@@ -31,12 +31,12 @@ class MemoryEventLog:
         """Return events in order of position."""
         events = self._state.events
         for index in range(after, len(events)):
-            kept, stream = events[index]
+            kept = events[index].envelope
             if types is not None and kept.type_name not in types:
                 continue
             if key is not None and kept.key != key:
                 continue
-            yield Logged(index + 1, self._snapshots.reread(kept, index + 1), stream)
+            yield Logged(index + 1, self._snapshots.reread(kept, index + 1), events[index].stream)
 
     async def position(self) -> int:
         """Return the last position."""

@@ -1,20 +1,27 @@
-"""Everything that memory stores hold, in one object: a commit changes it in one go."""
+"""Everything that memory stores hold, in one object: a commit changes it in one go.
+
+There is an entry for each message, so entries are of types that the garbage collector need not
+look at (``gc=False``): what is kept is data, and cannot refer back to its entry.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from sourceflow.bus.changes import Stream
+from sourceflow.messages import Envelope
+
 if TYPE_CHECKING:
-    from sourceflow.bus.changes import Claim, Destination, OutboxRow, Stream
+    from sourceflow.bus.changes import Claim, Destination, OutboxRow
     from sourceflow.messages import KeyType
 
-__all__ = ("State", "StreamState")
+__all__ = ("NO_ROW", "LoggedEvent", "RowState", "State", "StreamState")
 
 
-class StreamState(msgspec.Struct):
+class StreamState(msgspec.Struct, gc=False):
     """One stream.
 
     Attributes:
@@ -25,7 +32,35 @@ class StreamState(msgspec.Struct):
 
     number: int = 0
     entity: Any | None = None
-    commands: list[Any] = []
+    commands: list[Envelope[Any]] = []
+
+
+class RowState(msgspec.Struct, frozen=True, gc=False):
+    """One row of a view model.
+
+    Attributes:
+        version: Counts its changes.
+        kept: The row as it is kept; None where it was removed.
+    """
+
+    version: int
+    kept: Any | None
+
+
+NO_ROW: Final = RowState(0, None)
+"""A row that never was."""
+
+
+class LoggedEvent(msgspec.Struct, frozen=True, gc=False):
+    """One entry of the event log.
+
+    Attributes:
+        envelope: The kept envelope.
+        stream: What raised it; None where it arrived from elsewhere.
+    """
+
+    envelope: Envelope[Any]
+    stream: Stream | None
 
 
 @dataclass(slots=True)
@@ -34,8 +69,8 @@ class State:
 
     Attributes:
         streams: By stream.
-        rows: View model to key to version and kept row.
-        events: The event log: kept envelope and stream; the one at index n has position n + 1.
+        rows: View model to key to row.
+        events: The event log; the entry at index n has position n + 1.
         event_ids: Source and id of all events in the log.
         claims: What was handled, with the monotonic second it was claimed in; oldest first.
         command_claims: Source and id of all commands that were handled.
@@ -43,8 +78,8 @@ class State:
     """
 
     streams: dict[Stream, StreamState] = field(default_factory=dict)
-    rows: dict[type[Any], dict[KeyType, tuple[int, Any]]] = field(default_factory=dict)
-    events: list[tuple[Any, Stream | None]] = field(default_factory=list)
+    rows: dict[type[Any], dict[KeyType, RowState]] = field(default_factory=dict)
+    events: list[LoggedEvent] = field(default_factory=list)
     event_ids: set[tuple[str, str]] = field(default_factory=set)
     claims: dict[Claim, float] = field(default_factory=dict)
     command_claims: set[tuple[str, str]] = field(default_factory=set)

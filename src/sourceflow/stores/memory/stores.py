@@ -11,7 +11,7 @@ from sourceflow.stores.memory.event_log import MemoryEventLog
 from sourceflow.stores.memory.inbox import MemoryInbox
 from sourceflow.stores.memory.outbox import MemoryOutbox
 from sourceflow.stores.memory.snapshots import Snapshots
-from sourceflow.stores.memory.state import State
+from sourceflow.stores.memory.state import NO_ROW, RowState, State
 from sourceflow.stores.memory.unit_of_work import MemoryUnitOfWork
 from sourceflow.stores.memory.view_models import query_rows
 
@@ -65,8 +65,8 @@ class MemoryStores:
 
     async def find(self, row_type: type[StateT], key: KeyType) -> StateT | None:
         """Return a row, or None."""
-        _, kept = self._state.rows.get(row_type, {}).get(key, (0, None))
-        return None if kept is None else self._open.snapshots.give(kept)
+        found = self._state.rows.get(row_type, {}).get(key, NO_ROW)
+        return None if found.kept is None else self._open.snapshots.give(found.kept)
 
     async def query(
         self,
@@ -79,8 +79,8 @@ class MemoryStores:
     ) -> list[StateT]:
         """Return rows; see ``query_rows``."""
         give = self._open.snapshots.give
-        kept = self._state.rows.get(row_type, {}).values()
-        rows = [give(value) for _, value in kept if value is not None]
+        found = self._state.rows.get(row_type, {}).values()
+        rows = [give(each.kept) for each in found if each.kept is not None]
         return query_rows(row_type, rows, where=where, order_by=order_by, limit=limit, after=after)
 
     async def swap(
@@ -98,7 +98,7 @@ class MemoryStores:
         kept = {key: keep(row) for key, row in rows.items()}
         old = self._state.rows.get(row_type, {})
         self._state.rows[row_type] = {
-            key: (old.get(key, (0, None))[0] + 1, kept.get(key)) for key in {*old, *kept}
+            key: RowState(old.get(key, NO_ROW).version + 1, kept.get(key)) for key in {*old, *kept}
         }
         self._open.inbox.put(claims)
         return True

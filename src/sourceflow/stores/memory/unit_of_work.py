@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from sourceflow.bus.changes import UNCHANGED
 from sourceflow.bus.ports import Head, Row
 from sourceflow.errors import ConflictError, DuplicateError
-from sourceflow.stores.memory.state import StreamState
+from sourceflow.stores.memory.state import NO_ROW, LoggedEvent, RowState, StreamState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -66,8 +66,8 @@ class MemoryUnitOfWork:
 
     async def row(self, row_type: type[RowT], key: KeyType) -> Row[RowT]:
         """Return a row of a view model."""
-        version, kept = self._state.rows.get(row_type, {}).get(key, (0, None))
-        return Row(version, self._snapshots.give(kept))
+        found = self._state.rows.get(row_type, {}).get(key, NO_ROW)
+        return Row(found.version, self._snapshots.give(found.kept))
 
     async def commit(self, changes: Changes) -> Sequence[OutboxRow]:
         """Write everything, or nothing."""
@@ -101,7 +101,7 @@ class MemoryUnitOfWork:
                     f"{step.stream.entity} {step.stream.key!r} is at {number}, not {step.expected}"
                 )
         for change in changes.rows:
-            version, _ = self._state.rows.get(change.row_type, {}).get(change.key, (0, None))
+            version = self._state.rows.get(change.row_type, {}).get(change.key, NO_ROW).version
             if version != change.expected:
                 raise ConflictError(
                     f"{change.row_type.__name__} {change.key!r} is in version {version}, "
@@ -123,13 +123,13 @@ class MemoryUnitOfWork:
     def _put_row(self, change: RowChange, kept: Any | None) -> None:
         rows = self._state.rows.setdefault(change.row_type, {})
         # A removed row keeps its version, so that who saw it before still loses the race.
-        rows[change.key] = (change.expected + 1, kept)
+        rows[change.key] = RowState(change.expected + 1, kept)
 
     def _append(self, event: Envelope[Any], stream: Stream | None) -> None:
         identity = (event.source, event.id)
         if identity not in self._state.event_ids:
             self._state.event_ids.add(identity)
-            self._state.events.append((event, stream))
+            self._state.events.append(LoggedEvent(event, stream))
 
 
 _EMPTY = StreamState()

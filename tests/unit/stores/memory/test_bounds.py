@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 from datetime import timedelta
 
 import pytest
 
-from sourceflow.bus.changes import Claim
+from sourceflow import Command, Key
+from sourceflow.bus.changes import Claim, Stream
 from sourceflow.bus.dead_letter import DeadLetter, DeadLetterFilter
 from sourceflow.bus.ports import StoresContext
 from sourceflow.errors import NotRunningError
-from sourceflow.messages import Codec, Registry
+from sourceflow.messages import Codec, Envelope, Registry
 from sourceflow.stores.memory import MemoryStores
 from sourceflow.stores.memory.dead_letters import MemoryDeadLetters
 from sourceflow.stores.memory.inbox import MemoryInbox
-from sourceflow.stores.memory.state import State
+from sourceflow.stores.memory.state import LoggedEvent, RowState, State, StreamState
 from sourceflow.testing.clock import ManualClock
+
+
+class Pay(Command):
+    order_id: Key[str]
 
 
 @pytest.fixture
@@ -53,6 +59,14 @@ def test_of_too_many_claims_the_oldest_make_room(inbox, monkeypatch):
     monkeypatch.setattr("sourceflow.stores.memory.inbox.CLAIMS_KEPT", 2)
     inbox.put([claim(number) for number in range(4)])
     assert inbox.taken([claim(number) for number in range(4)]) == {claim(2), claim(3)}
+
+
+def test_what_is_kept_for_each_message_is_no_work_for_the_garbage_collector(clock):
+    pay = Pay(order_id="o-1")
+    envelope = Envelope(message=pay, id="m", source="/a", time=clock.now(), correlation_id="m")
+    stream = Stream("Order", "o-1")
+    kept = (envelope, StreamState(), RowState(1, pay), LoggedEvent(envelope, stream))
+    assert not any(map(gc.is_tracked, kept))
 
 
 async def test_of_too_many_dead_letters_the_oldest_make_room(clock, monkeypatch):
