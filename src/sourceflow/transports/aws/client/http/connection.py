@@ -124,13 +124,13 @@ class Connection(asyncio.Protocol):
         except BadAnswerError as error:
             self._fail(_broken(error))
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         """See ``asyncio.Protocol``."""
         self.is_usable = False
         if self._waiter is not None and not self._waiter.done():
-            text = "the connection was closed" if error is None else str(error)
+            text = "the connection was closed" if exc is None else str(exc)
             self._waiter.set_exception(
-                AwsTransientError(text or type(error).__name__, code="ConnectionFailed")
+                AwsTransientError(text or type(exc).__name__, code="ConnectionFailed")
             )
         if not self._closed.done():
             self._closed.set_result(None)
