@@ -186,3 +186,16 @@ def test_any_bytes_are_an_answer_or_refused(data, cut):
                 return
         except BadAnswerError:
             return
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 3000\r\n", b""])
+def test_pieces_of_a_body_are_not_copied_for_each_that_follows(length):
+    reader = AnswerReader()
+    reader.feed(b"HTTP/1.1 200 OK\r\n" + length + b"\r\n")
+    piece = b"x" * 1000
+    for _ in range(2):
+        assert reader.feed(piece) is None
+    assert all(kept is piece for kept in reader._body[-2:])
+    assert reader._buffer == b""
+    whole = reader.feed(piece) or reader.end()
+    assert whole.body == piece * 3

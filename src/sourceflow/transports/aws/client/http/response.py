@@ -80,15 +80,15 @@ class AnswerReader:
         Raises:
             BadAnswerError: It is none.
         """
+        if self._status and self._framing is not _Framing.CHUNKED:
+            return self._take_body(data)
         self._buffer = self._buffer + data if self._buffer else data
         if not self._status and not self._read_head():
             return None
-        if self._framing is _Framing.LENGTH:
-            return self._by_length()
         if self._framing is _Framing.CHUNKED:
             return self._by_chunks()
-        self._check_size(len(self._buffer))
-        return None
+        data, self._buffer = self._buffer, b""
+        return self._take_body(data)
 
     def end(self) -> Answer:
         """Take the end of the connection; return the answer if that was its end.
@@ -97,7 +97,6 @@ class AnswerReader:
             BadAnswerError: It broke off.
         """
         if self._status and self._framing is _Framing.CLOSE:
-            self._body = [self._buffer]
             return self._whole(behind=False)
         raise BadAnswerError("the connection was closed before the whole answer had come")
 
@@ -159,11 +158,19 @@ class AnswerReader:
             self._framing, self._left = _Framing.LENGTH, _length(length)
             self._check_size(self._left)
 
-    def _by_length(self) -> Answer | None:
-        have = len(self._buffer)
-        if have < self._left:
+    def _take_body(self, data: bytes) -> Answer | None:
+        """Keep a piece of a body; pieces are joined once, for a body of 10 MiB comes in hundreds of them."""
+        if self._framing is _Framing.CLOSE:
+            self._left += len(data)
+            self._check_size(self._left)
+            self._body.append(data)
             return None
-        self._body = [self._buffer if have == self._left else self._buffer[: self._left]]
+        have = len(data)
+        if have < self._left:
+            self._left -= have
+            self._body.append(data)
+            return None
+        self._body.append(data if have == self._left else data[: self._left])
         return self._whole(behind=have > self._left)
 
     def _by_chunks(self) -> Answer | None:
