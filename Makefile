@@ -41,8 +41,9 @@ format: $(VENV)/.dev ## Format and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## Measure CPU a message against a hand-written loop
+bench: $(VENV)/.dev ## Measure CPU a message against a hand-written loop, and inside the process
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.bus
 
 docs: $(VENV)/.dev ## Check that the documents' code runs and their links lead somewhere
 	$(BIN)/python -m pytest -q tests/docs
