@@ -37,3 +37,16 @@ def test_a_lease_that_is_lost_while_its_message_is_given_up_is_not_acknowledged(
     assert held.lost is not None
     assert not held.delete_asked
     assert world.ledger.violations == []
+
+
+def test_a_worker_that_is_cut_off_ends_its_handlers_before_their_leases_end(world):
+    world.start_worker()
+    [worker] = world.workers
+    world.send(worker, STANDARD, [("a", [("succeed", 100)])])
+    worker.wire.cut_until = 200.0
+    world.pass_time(20)
+    assert len(worker.running) == 1
+    world.pass_time(10)
+
+    assert worker.running == []
+    assert world.ledger.violations == []
