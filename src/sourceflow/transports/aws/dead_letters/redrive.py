@@ -16,6 +16,7 @@ from sourceflow.transports.aws.dead_letters.visit import cut_group, group_of_lea
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from collections.abc import Set as AbstractSet
 
     from sourceflow.bus.ports import DeadLetterFilter
     from sourceflow.transports.aws.client import ReceivedMessage
@@ -31,6 +32,12 @@ log = logging.getLogger(__name__)
 
 CARRIERS: Final = 4
 """How many receives and sends are under way at once."""
+
+MAX_GATHERED: Final = 100
+"""Letters that a carrier has at once: ten of each of ten FIFO groups fill ten sends of ten."""
+
+GATHERED_BYTES: Final = 2 * 1_048_576
+"""Bytes of bodies from which on a carrier gathers no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,23 +131,46 @@ class Redrive:
         while self._stopped_by is None and (most := self._reserve()):
             moved = 0
             try:
-                found = await self._visit.receive()
-                moved = await self._handle(found, most)
+                answers = await self._gather(most)
+                moved = await self._handle(answers, most)
             except AwsError as error:
                 self._stopped_by = error
                 return
             finally:
                 self._give_back(most - moved)
-            if not found:
+            if not answers:
                 return
+
+    async def _gather(self, most: int) -> list[list[Lease]]:
+        """Receive letters, on a FIFO queue of ten groups if there are as many.
+
+        An answer often has one group only, and a send takes one letter of a group.
+        """
+        answers: list[list[Lease]] = []
+        found = await self._visit.receive()
+        while found:
+            answers.append(found)
+            leases = [lease for answer in answers for lease in answer]
+            if (
+                not self._queue.is_fifo
+                or len(found) < MAX_ENTRIES
+                or len(leases) >= most
+                or len(_groups(leases)) >= self._mover.most
+                or sum(len(lease.message.body) for lease in leases) >= GATHERED_BYTES
+                or self._visit.is_full
+            ):
+                break
+            found = await self._visit.receive_more()
+        return answers
 
     def _reserve(self) -> int:
         """Return how many letters may be moved next, and keep others from moving them."""
         if self._visit.is_full:
             return 0
+        most = MAX_GATHERED if self._queue.is_fifo else MAX_ENTRIES
         if self._open is None:
-            return MAX_ENTRIES
-        most = min(MAX_ENTRIES, self._open)
+            return most
+        most = min(most, self._open)
         self._open -= most
         return most
 
@@ -148,8 +178,10 @@ class Redrive:
         if self._open is not None:
             self._open += count
 
-    async def _handle(self, found: Sequence[Lease], most: int) -> int:
+    async def _handle(self, answers: Sequence[Sequence[Lease]], most: int) -> int:
         """Move what is wanted of some letters, up to so many; return how many."""
+        found = [lease for answer in answers for lease in answer]
+        cut = {cut_group(answer) for answer in answers}
         wanted = [lease for lease in found if self._wants(lease.message)]
         chosen, excess = wanted[:most], wanted[most:]
         unwanted = [lease for lease in found if lease not in wanted]
@@ -161,7 +193,7 @@ class Redrive:
         self._left += len(unseen)
         moved = await self._move(chosen)
         await self._visit.show(excess)
-        await self._put_aside(found, unwanted, news)
+        await self._put_aside(unwanted, news | cut)
         return moved
 
     def _wants(self, message: ReceivedMessage) -> bool:
@@ -216,7 +248,7 @@ class Redrive:
                 self._stopped_by = self._stopped_by or move.error
 
     async def _put_aside(
-        self, found: Sequence[Lease], unwanted: Sequence[Lease], news: set[str]
+        self, unwanted: Sequence[Lease], unfinished: AbstractSet[str | None]
     ) -> None:
         """Hold what is left, or show it again where more may stand behind it.
 
@@ -225,12 +257,7 @@ class Redrive:
         """
         again: list[Lease] = []
         if self._queue.is_fifo:
-            cut = cut_group(found)
-            again = [
-                lease
-                for lease in unwanted
-                if group_of_lease(lease) in news or group_of_lease(lease) == cut
-            ]
+            again = [lease for lease in unwanted if group_of_lease(lease) in unfinished]
         for lease in unwanted:
             if lease not in again:
                 self._visit.keep(lease)
@@ -251,5 +278,5 @@ def _former_copies(message: ReceivedMessage) -> set[str]:
     return copies - {""}
 
 
-def _groups(leases: Iterable[Lease]) -> set[str]:
+def _groups(leases: Iterable[Lease]) -> set[str | None]:
     return {group_of_lease(lease) for lease in leases}

@@ -119,19 +119,31 @@ class Visit:
             AwsError: The queue cannot be read.
         """
         for _ in range(PATIENCE):
-            messages = await self._sqs.receive_message(
-                self._queue.url,
-                max_messages=min(most, MAX_ENTRIES),
-                wait_time=WAIT,
-                visibility_timeout=HIDDEN,
-                attempt_id=uuid4().hex if self._queue.is_fifo else None,
-            )
-            if messages:
-                return [self._leases.take(message) for message in messages]
+            received = await self._receive(most, WAIT)
+            if received:
+                return received
             _, in_flight, _ = await count_messages(self._sqs, self._queue.url)
             if in_flight <= len(self._leases):
                 break  # else somebody looks at them, and will show them again
         return []
+
+    async def receive_more(self) -> list[Lease]:
+        """Receive up to ten letters that are at hand, without a wait for them.
+
+        Raises:
+            AwsError: The queue cannot be read.
+        """
+        return await self._receive(MAX_ENTRIES, timedelta(0))
+
+    async def _receive(self, most: int, wait: timedelta) -> list[Lease]:
+        messages = await self._sqs.receive_message(
+            self._queue.url,
+            max_messages=min(most, MAX_ENTRIES),
+            wait_time=wait,
+            visibility_timeout=HIDDEN,
+            attempt_id=uuid4().hex if self._queue.is_fifo else None,
+        )
+        return [self._leases.take(message) for message in messages]
 
     async def look(self, most: int = MAX_ENTRIES) -> list[Lease]:
         """Receive letters, of FIFO groups all that can be seen; none where all are held.

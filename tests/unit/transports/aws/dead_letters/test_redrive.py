@@ -141,6 +141,23 @@ async def test_letters_wait_for_a_slow_rate_without_being_lost_to_others(
     assert len(await post.take(queues.url)) == 20
 
 
+@pytest.mark.parametrize(
+    ("name", "groups", "calls"), [("mails", 1, 0.35), ("orders.fifo", 20, 0.35)]
+)
+async def test_calls_are_made_for_ten_letters_at_a_time(
+    make_queues, post, operate, run, wire, name, groups, calls
+):
+    """Also on a FIFO queue, whose answers often have one group, and of which a send takes one letter."""
+    queues = await make_queues(name)
+    count = 400
+    for at in range(count):
+        await post.send_body(queues.dead_url, f'{{"id":"m-{at}"}}', group=f"o-{at % groups}")
+    wire.calls.clear()
+
+    assert (await run(operate(queues).redrive(name))).moved == count
+    assert len(wire.calls) <= calls * count
+
+
 async def test_large_letters_go_in_batches_that_fit(make_queues, post, operate, run, wire):
     queues = await make_queues()
     for at in range(5):
