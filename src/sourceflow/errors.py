@@ -18,6 +18,7 @@
     │   ├── ConflictError           the race for the stream's head was lost too often
     │   ├── DepthExceededError      causes itself without end
     │   ├── RejectedError           a handler rejected it for good
+    │   ├── HandlerEndedError       something was sent after its handler  (RuntimeError)
     │   └── UseSelfSendError        ``app.send`` called inside a handler (RuntimeError)
     ├── ReplayError                 a stored message stopped a replay or rebuild
     ├── DependencyError             a thing outside this process does not answer
@@ -60,6 +61,7 @@ __all__ = (
     "DepthExceededError",
     "Discard",
     "DuplicateError",
+    "HandlerEndedError",
     "HandlingError",
     "InvalidMessageError",
     "MalformedError",
@@ -205,6 +207,16 @@ class RejectedError(HandlingError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(reason)
+
+
+class HandlerEndedError(HandlingError, RuntimeError):
+    """Raised when a task that a handler left behind sends or raises something: it would be lost."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            f"{message} was sent or raised after its handler had ended, and would be lost: await "
+            "everything inside the handler"
+        )
 
 
 class UseSelfSendError(HandlingError, RuntimeError):

@@ -91,6 +91,14 @@ def test_settlements_are_no_errors_of_ours():
             {"type_name": "Order", "key": 7},
             "Order 7 exists already",
         ),
+        (
+            errors.HandlerEndedError("PayOrder"),
+            {},
+            (
+                "PayOrder was sent or raised after its handler had ended, and would be lost: await "
+                "everything inside the handler"
+            ),
+        ),
         (errors.RejectedError("too late"), {"reason": "too late"}, "too late"),
         (
             errors.ReplayError("it is gone", position=3, type_name="Place"),

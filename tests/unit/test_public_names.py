@@ -85,6 +85,7 @@ FROZEN = {
         "DepthExceededError",
         "Discard",
         "DuplicateError",
+        "HandlerEndedError",
         "HandlingError",
         "InvalidMessageError",
         "MalformedError",

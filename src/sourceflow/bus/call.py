@@ -67,6 +67,7 @@ async def call_handler(
             raise
         raise HandlingError(f"{handler.name} awaited something that was cancelled") from None
     finally:
+        scope.has_ended = True
         handling.reset(token)
     if type(result) is handler.state_type and key_of_state(result) == key:
         return result

@@ -9,7 +9,7 @@ from sourceflow.bus.middleware import around
 from sourceflow.bus.wiring import entity_name
 from sourceflow.domain.context import Context
 from sourceflow.domain.entity import Entity
-from sourceflow.errors import NotFoundError
+from sourceflow.errors import HandlerEndedError, NotFoundError
 from sourceflow.messages import new_message_id
 
 if TYPE_CHECKING:
@@ -100,6 +100,13 @@ class HandlerScope(StoreReader):
     """The unit of work as one handler sees it.
 
     What it sends and raises is collected here and written with everything else, or dropped.
+
+    Attributes:
+        cause: The message.
+        sequence: Its number, or that of the command behind it.
+        commands: What was sent.
+        events: What was raised.
+        has_ended: Whether the handler has returned: what comes later would be lost, and is refused.
     """
 
     __slots__ = (
@@ -110,6 +117,7 @@ class HandlerScope(StoreReader):
         "cause",
         "commands",
         "events",
+        "has_ended",
         "sequence",
     )
 
@@ -128,6 +136,7 @@ class HandlerScope(StoreReader):
         self.sequence = sequence
         self.commands: list[Envelope[Any]] = []
         self.events: list[Envelope[Any]] = []
+        self.has_ended = False
         self._attempt = attempt
         self._is_replay = is_replay
         self._context: Context | None = None
@@ -152,16 +161,28 @@ class HandlerScope(StoreReader):
     async def send(
         self, command: object, message_id: str | None, headers: Mapping[str, str] | None
     ) -> str:
-        """Collect a command; during a replay do nothing."""
+        """Collect a command; during a replay do nothing.
+
+        Raises:
+            HandlerEndedError: The handler has returned.
+        """
         if self._is_replay:
             return message_id or new_message_id()
         envelope = self._backstage.router.command(
             command, message_id=message_id, headers=headers, cause=self.cause
         )
         await self._backstage.dispatch(envelope, self.commands)
+        if self.has_ended:
+            raise HandlerEndedError(envelope.type_name)
         return envelope.id
 
     def raise_event(self, event: object) -> None:
-        """Collect an event."""
+        """Collect an event.
+
+        Raises:
+            HandlerEndedError: The handler has returned.
+        """
+        if self.has_ended:
+            raise HandlerEndedError(type(event).__name__)
         envelope = self._backstage.router.event(event, cause=self.cause, sequence=self.sequence)
         self.events.append(envelope)

@@ -25,6 +25,7 @@ from sourceflow import (
 )
 from sourceflow.errors import (
     AwsTransientError,
+    HandlerEndedError,
     InvalidMessageError,
     NoHandlerError,
     NotFoundError,
@@ -428,6 +429,30 @@ async def test_sending_past_the_handler_is_refused():
         await app.send(Unknown(some_id="x"))
         assert await app.find(Account, "a-1") is None
     assert len(raised) == 3
+
+
+async def test_what_a_task_sends_that_outlives_its_handler_is_refused_and_not_lost_silently():
+    late = []
+
+    class Hasty(Saga[None]):
+        @handles
+        async def hasty(self, command: Unknown) -> None:
+            await self.send(Open(account_id="in-time"))
+            late.append(asyncio.create_task(self._later()))
+
+        async def _later(self) -> None:
+            await asyncio.sleep(0.01)
+            with pytest.raises(HandlerEndedError, match="Opened was sent or raised after"):
+                self.raise_event(Opened(account_id="late"))
+            await self.send(Open(account_id="late"))
+
+    async with make(Hasty) as app:
+        await app.send(Unknown(some_id="x"))
+        with pytest.raises(HandlerEndedError, match="Open was sent or raised after"):
+            await late[0]
+        await app.drained()
+        assert await app.find(Account, "in-time") is not None
+        assert await app.find(Account, "late") is None
 
 
 # Reading
