@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
 
 from sourceflow.bus.call import call_handler
-from sourceflow.bus.changes import UNCHANGED, Changes, Claim, RowChange, Stream
+from sourceflow.bus.changes import UNCHANGED, Changes, Claim, OutboxRow, RowChange, Stream
 from sourceflow.bus.conflict import retry_conflicts
 from sourceflow.bus.middleware import around
 from sourceflow.bus.scope import Backstage, HandlerScope
@@ -18,9 +18,8 @@ from sourceflow.domain.handlers import DELETE
 from sourceflow.errors import DependencyError, Discard, DuplicateError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection
 
-    from sourceflow.bus.changes import OutboxRow
     from sourceflow.bus.locks import KeyedLocks
     from sourceflow.bus.middleware import Middleware
     from sourceflow.bus.observer import Observer
@@ -34,8 +33,7 @@ if TYPE_CHECKING:
 __all__ = ("Delivered", "EventBus", "Rows", "row_keys")
 
 
-@dataclass(slots=True)
-class Delivered:
+class Delivered(msgspec.Struct):
     """What became of an event.
 
     Attributes:
@@ -47,9 +45,9 @@ class Delivered:
     """
 
     rows: Sequence[OutboxRow] = ()
-    done: list[str] = field(default_factory=list)
-    projected: list[str] = field(default_factory=list)
-    failed: list[tuple[str, BaseException]] = field(default_factory=list)
+    done: list[str] = []
+    projected: list[str] = []
+    failed: list[tuple[str, BaseException]] = []
     fresh: bool = False
 
 
@@ -231,8 +229,10 @@ class EventBus:
         savepoint = rows.save()
         try:
             commands = await self.run(handler, event, rows, attempt)
-            stream = Stream(handler.name, event.key)
-            outbox = [self._router.command_row(command, stream) for command in commands]
+            outbox = [
+                self._router.command_row(command, Stream(handler.name, event.key))
+                for command in commands
+            ]
         except DependencyError:
             raise
         except Discard as discard:
