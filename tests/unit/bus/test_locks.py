@@ -100,3 +100,17 @@ async def test_who_is_cancelled_as_it_gets_the_lock_hands_it_on(locks):
     third.cancel()
     await asyncio.wait([third])
     assert len(locks) == 0
+
+
+async def test_who_is_cancelled_when_the_lock_was_just_handed_over_hands_it_on(locks):
+    await locks.acquire("k")
+    second, second_has = holder(locks, ["k"])
+    third, third_has = holder(locks, ["k"])
+    await settle()
+    locks.release("k")
+    second.cancel()
+    await asyncio.wait_for(third_has.wait(), 1)
+    assert not second_has.is_set()
+    third.cancel()
+    await asyncio.wait([second, third])
+    assert len(locks) == 0

@@ -309,6 +309,23 @@ async def test_on_replay_and_rebuild_the_handle_hooks_run_and_the_dispatch_hooks
     assert passed == ["m handle_event Added", "m after"]
 
 
+async def test_a_command_that_a_hook_stops_on_replay_has_no_effect_there(begin):
+    stopping = []
+
+    async def act(message, following):
+        if message.id not in stopping:
+            await following(message)
+
+    bench = await begin(hook("handle_command", act))
+    await bench.app.send(Add(id="c"), message_id="m-1")
+    await bench.app.send(Add(id="c"), message_id="m-2")
+    await bench.relay.idle()
+    stopping.append("m-1")
+    await bench.app.replay(Counter, "c")
+    assert (await bench.app.get(Counter, "c")).total == 1
+    assert (await bench.app.get(Row, "c")).total == 1
+
+
 async def test_a_middleware_costs_nothing_at_hooks_that_it_leaves_alone():
     async def last(message):
         pass
