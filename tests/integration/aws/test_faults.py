@@ -73,7 +73,7 @@ class Run:
             async with asyncio.TaskGroup() as tasks:
                 for walk in range(self.walks):
                     tasks.create_task(self._send(walk))
-            await self.app.drained(timeout=timedelta(hours=4))
+            await self.app.drained(timeout=timedelta(minutes=sized(45, 240)))
         finally:
             self.proxy.plan = None
             print(plan)  # noqa: T201 - pytest shows it where the test fails: how to repeat it

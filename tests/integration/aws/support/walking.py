@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sourceflow import (
     App,
@@ -19,7 +19,7 @@ from sourceflow import (
 )
 
 if TYPE_CHECKING:
-    from sourceflow.bus.ports import Stores, Transport
+    from sourceflow.bus.ports import Transport
     from sourceflow.clock import Clock
 
 __all__ = (
@@ -157,9 +157,9 @@ def walkers(
     clock: Clock,
     *,
     ground: Ground | None = None,
-    stores: Stores | None = None,
+    **more: Any,
 ) -> App:
-    """Return the App."""
+    """Return the App; it takes ``more``."""
     services = [diary, ground or Ground(clock)]
-    app = App([WalkSaga, Walks], name="walks", services=services, stores=stores, clock=clock)
+    app = App([WalkSaga, Walks], name="walks", services=services, clock=clock, **more)
     return app.use(transport)
