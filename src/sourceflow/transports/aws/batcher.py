@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from sourceflow.errors import AwsTransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from sourceflow.resilience.task_scope import TaskScope
 
@@ -55,7 +56,7 @@ class Batcher(Generic[ItemT]):
 
     def __init__(
         self,
-        post: Callable[[Sequence[ItemT]], Awaitable[Sequence[Exception | None]]],
+        post: Callable[[Sequence[ItemT]], Coroutine[Any, Any, Sequence[Exception | None]]],
         tasks: TaskScope,
         *,
         max_bytes: int | None = None,
@@ -159,8 +160,35 @@ class Batcher(Generic[ItemT]):
     def _flush(self, least: int) -> None:
         """Let batches leave while there is room for them and at least so many items are ready."""
         while len(self._ready) >= least and self._flying < self._flights:
-            self._flying += 1
-            self._tasks.create_task(self._fly(self._take()), name="sourceflow batch")
+            self._fly(self._take())
+
+    def _fly(self, batch: list[_Waiting[ItemT]]) -> None:
+        self._flying += 1
+        work = self._post([waiting.item for waiting in batch])
+        try:
+            task = self._tasks.create_task(work, name="sourceflow batch")
+        except RuntimeError:  # the scope is ending: nothing leaves any more
+            self._land(batch, _unknown(batch))
+        else:
+            task.add_done_callback(partial(self._landed, batch))
+
+    def _landed(
+        self, batch: list[_Waiting[ItemT]], task: asyncio.Task[Sequence[Exception | None]]
+    ) -> None:
+        """Take the results of a batch, also where its task was cancelled before it began."""
+        failed = task.cancelled() or task.exception() is not None
+        self._land(batch, _unknown(batch) if failed else task.result())
+
+    def _land(self, batch: list[_Waiting[ItemT]], results: Sequence[Exception | None]) -> None:
+        self._flying -= 1
+        self._waiting -= len(batch)
+        for waiting, result in zip(batch, results, strict=True):
+            if waiting.group is not None:
+                self._next_of(waiting.group)
+            waiting.settle(result)
+        if not self.is_full:
+            self._room.set()
+        self._schedule()
 
     def _take(self) -> list[_Waiting[ItemT]]:
         batch = [self._ready.popleft()]
@@ -172,25 +200,15 @@ class Batcher(Generic[ItemT]):
             batch.append(self._ready.popleft())
         return batch
 
-    async def _fly(self, batch: list[_Waiting[ItemT]]) -> None:
-        unknown = AwsTransientError("the transport closed before AWS answered", code="Closed")
-        results: Sequence[Exception | None] = [unknown] * len(batch)
-        try:
-            results = await self._post([waiting.item for waiting in batch])
-        finally:
-            self._flying -= 1
-            self._waiting -= len(batch)
-            for waiting, result in zip(batch, results, strict=True):
-                if waiting.group is not None:
-                    self._next_of(waiting.group)
-                waiting.settle(result)
-            if not self.is_full:
-                self._room.set()
-            self._schedule()
-
     def _next_of(self, group: str) -> None:
         followers = self._groups[group]
         if followers:
             self._ready.append(followers.popleft())
         else:
             del self._groups[group]
+
+
+def _unknown(batch: Sequence[object]) -> list[Exception | None]:
+    return [AwsTransientError("the transport closed before AWS answered", code="Closed")] * len(
+        batch
+    )

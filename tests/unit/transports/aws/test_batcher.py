@@ -246,3 +246,32 @@ def test_groups_keep_their_order_whatever_ends_first(groups, choices):
     for group in ("a", "b", "c"):
         numbers = [number for each, number in done if each == group]
         assert numbers == sorted(numbers)
+
+
+async def test_what_is_added_when_the_scope_has_ended_is_settled_as_not_sent():
+    async def fail():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        async with TaskScope() as scope:
+            batcher = Batcher(Post(), scope)
+            scope.create_task(fail())
+            await asyncio.Event().wait()
+    results = [put(batcher, item, group="a") for item in range(15)]
+    await settle()
+
+    assert {(await each).code for each in results} == {"Closed"}
+
+
+async def test_a_batch_that_is_cancelled_before_it_begins_is_settled_too():
+    post = Post()
+    async with TaskScope() as scope:
+        batcher = Batcher(post, scope)
+        results = [put(batcher, item) for item in range(10)]  # ten leave at once
+        [task] = [task for task in asyncio.all_tasks() if task.get_name() == "sourceflow batch"]
+        task.cancel()
+        await settle()
+
+        assert post.batches == []
+        assert {(await each).code for each in results} == {"Closed"}
+        assert await batcher.put("next") is None

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from sourceflow.bus.outcome import Discarded, RetryLater
+from sourceflow.transports.aws.leases import LOOKS
 
 __all__ = ("Held", "Ledger")
 
@@ -19,6 +20,10 @@ UNDECODABLE = ("garbage", "wrong kind")
 
 #: Seconds that an acknowledgement may be on its way before it leaves: its lease may end meanwhile.
 LATE = 0.01
+
+#: Seconds before its end in which a worker gives up a lease that it cannot renew: the message is then
+#: nobody's until it shows by itself, as its handle may soon be another's.
+GIVEN_UP_BEFORE = VISIBILITY / LOOKS
 
 
 def dead_letter_queue(queue):
@@ -341,7 +346,7 @@ class Ledger:
         for held in self.held.values():
             if held.worker is not worker or is_dead_letter_queue(held.queue):
                 continue
-            if held.expires is None or held.is_lost(self.time()):
+            if held.expires is None or held.is_lost(self.time() + GIVEN_UP_BEFORE):
                 continue
             if held.delete_asked or held.handed_back or held.not_handed_back:
                 continue
