@@ -15,6 +15,7 @@ from sourceflow.transports.aws.client import VisibilityEntry
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sourceflow.bus.outcome import Rejected, RetryLater
     from sourceflow.clock import Clock
     from sourceflow.transports.aws.client import ReceivedMessage, SqsClient
 
@@ -38,6 +39,8 @@ class Lease:
         expires: The monotonic second at which others may see it.
         lost: Whether others may have it now: it must not be acknowledged.
         done: Whether it is being acknowledged: it must not be handed back any more.
+        given_up: How its last handling ended, if the message shall become a dead letter: it is not
+            handled again while that is tried.
         handling: The task that handles it, to be cancelled when the lease is lost.
     """
 
@@ -45,6 +48,7 @@ class Lease:
     expires: float
     lost: bool = False
     done: bool = False
+    given_up: RetryLater | Rejected | None = None
     handling: asyncio.Task[object] | None = field(default=None, repr=False)
 
     def lose(self) -> None:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from sourceflow.bus.outcome import Outcome
     from sourceflow.transports.aws.attempts import Tally
-    from sourceflow.transports.aws.client import ReceivedMessage
     from sourceflow.transports.aws.dead_letters import DeadLetterSender
     from sourceflow.transports.aws.leases import Lease
     from sourceflow.transports.aws.listener_options import ListenerOptions
@@ -117,8 +116,12 @@ class Processor:
         self._attempts = Attempts()
 
     async def handle(self, lease: Lease) -> Verdict:
-        """Handle a message when there is a slot for it."""
-        if self._stopped.is_set() or self._probe.excludes(lease) or not await self._slots.take():
+        """Handle a message when there is a slot for it, or go on giving it up."""
+        if self._stopped.is_set() or self._probe.excludes(lease):
+            return _AT_ONCE
+        if lease.given_up is not None:
+            return Ended.LOST if lease.lost else await self._give_up(lease, lease.given_up)
+        if not await self._slots.take():
             return _AT_ONCE
         tally = self._attempts.of(lease.message.message_id)
         try:
@@ -134,7 +137,7 @@ class Processor:
         if isinstance(outcome, Paused):
             return self._pause(lease, outcome)
         self._probe.end(lease)
-        return await self._judge(lease.message, outcome, tally)
+        return await self._judge(lease, outcome, tally)
 
     async def _run(self, lease: Lease, tally: Tally) -> Outcome | None:
         """Run the handler; None when the lease was lost meanwhile."""
@@ -188,34 +191,36 @@ class Processor:
         )
         return Again(delay)
 
-    async def _judge(self, message: ReceivedMessage, outcome: Outcome, tally: Tally) -> Verdict:
+    async def _judge(self, lease: Lease, outcome: Outcome, tally: Tally) -> Verdict:
+        message_id = lease.message.message_id
         match outcome:
             case RetryLater(asked=asked):
                 if asked:
                     tally.asked += 1
                 else:
                     tally.failed += 1
-                self._attempts.keep(message.message_id, tally)
+                self._attempts.keep(message_id, tally)
                 if tally.failed < self._options.max_attempts and tally.asked < ASKED_ATTEMPTS:
                     return Again(outcome.delay or _FAILED.delay(tally.failed - 1))
-                return await self._give_up(message, outcome, tally)
+                return await self._give_up(lease, outcome)
             case Rejected():
                 tally.failed += 1
-                return await self._give_up(message, outcome, tally)
+                self._attempts.keep(message_id, tally)
+                return await self._give_up(lease, outcome)
             case _:
                 if tally.handled:
-                    self._attempts.forget(message.message_id)
+                    self._attempts.forget(message_id)
                 return Ended.DONE
 
-    async def _give_up(
-        self, message: ReceivedMessage, outcome: RetryLater | Rejected, tally: Tally
-    ) -> Verdict:
+    async def _give_up(self, lease: Lease, outcome: RetryLater | Rejected) -> Verdict:
+        lease.given_up = outcome
+        message = lease.message
         try:
             await self._dead_letters.send(
                 message,
                 reason=outcome.reason,
                 error=outcome.error,
-                attempts=tally.handled,
+                attempts=self._attempts.of(message.message_id).handled,
                 subscribers=outcome.subscribers,
             )
         except AwsError as error:

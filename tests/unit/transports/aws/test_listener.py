@@ -488,6 +488,20 @@ async def test_a_message_that_cannot_be_given_up_is_kept(make_bench, handler, ca
     assert "the dead letter queue of orders.fifo does not take a message" in caplog.text
 
 
+async def test_a_message_that_is_given_up_is_not_handled_again_while_its_queue_of_dead_letters_is_away(
+    make_bench, handler, wire
+):
+    bench = await make_bench()
+    handler.then("a1", Rejected(error=ValueError("never"), reason="Rejected"))
+    wire.next("SendMessageBatch", None, *[AwsTransientError("away", code="Gone")] * 6)
+    await bench.send("a1", group=by_letter)
+    await bench.pass_time(timedelta(minutes=3))
+
+    assert handler.began == ["a1"]
+    assert await bench.dead_letters() == ["a1"]
+    assert await bench.count() == (0, 0)
+
+
 async def test_a_slow_handler_keeps_its_message(make_bench, handler):
     bench = await make_bench()
     handler.hold("a1")
