@@ -6,7 +6,7 @@ import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from sourceflow.bus.outcome import Discarded, RetryLater
+from sourceflow.bus.outcome import Discarded, Rejected, RetryLater
 from sourceflow.transports.aws.leases import LOOKS
 
 __all__ = ("Held", "Ledger")
@@ -319,7 +319,9 @@ class Ledger:
         )
         if isinstance(outcome, Discarded):
             self.discarded.add(held.tag)
-        elif isinstance(outcome, RetryLater) and not outcome.asked:
+        elif isinstance(outcome, Rejected) or (
+            isinstance(outcome, RetryLater) and not outcome.asked
+        ):  # one that is rejected comes again where its lease is lost before it is a dead letter
             self.failures[worker, held.copy] += 1
 
     def committed(self, worker, tag):
