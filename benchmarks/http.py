@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING
 import trustme
 import uvloop
 
-from sourceflow.transports.aws.client import AsyncioClient
+from sourceflow.transports.aws.client import DirectClient
+from sourceflow.transports.aws.client.http.aiohttp_client import AiohttpClient
+from sourceflow.transports.aws.client.http.tls import make_tls_context
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from sourceflow.transports.aws.client.http.aiohttp_client import AiohttpClient
 
 POSTS = int(os.environ.get("BENCH_POSTS", "4000"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "7"))
@@ -46,6 +46,7 @@ ANSWER = (
     b"Date: Wed, 25 Nov 2026 04:17:34 GMT\r\nContent-Type: application/x-amz-json-1.0\r\n"
     b"connection: keep-alive\r\nContent-Length: %d\r\n\r\n%b" % (len(ANSWER_BODY), ANSWER_BODY)
 )
+KINDS = {"aiohttp": AiohttpClient, "ours": DirectClient}
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
@@ -96,20 +97,9 @@ async def server(folder: Path) -> AsyncIterator[dict[str, str]]:
         await process.wait()
 
 
-def kinds(root: Path) -> dict[str, type[AsyncioClient | AiohttpClient]]:
-    """Return the clients; both trust this root, whose place they learn as every program of OpenSSL does."""
-    os.environ["SSL_CERT_FILE"] = str(root)
-    os.environ.pop("AWS_CA_BUNDLE", None)
-    from sourceflow.transports.aws.client.http.aiohttp_client import (  # noqa: PLC0415 - reads it when imported
-        AiohttpClient,
-    )
-
-    return {"aiohttp": AiohttpClient, "ours": AsyncioClient}
-
-
-async def play(kind: type[AsyncioClient | AiohttpClient], url: str) -> float:
+async def play(kind: str, url: str, tls: ssl.SSLContext) -> float:
     """Return the microseconds of CPU that a post costs."""
-    async with kind() as client:
+    async with KINDS[kind](tls=tls) as client:
 
         async def call(times: int) -> None:
             for _ in range(times):
@@ -122,15 +112,14 @@ async def play(kind: type[AsyncioClient | AiohttpClient], url: str) -> float:
         return (time.process_time() - began) / (POSTS // CALLERS * CALLERS) * 1e6
 
 
-def measure(urls: dict[str, str], root: Path) -> dict[tuple[str, str, str], float]:
+def measure(urls: dict[str, str], tls: ssl.SSLContext) -> dict[tuple[str, str, str], float]:
     costs = defaultdict(list)
-    clients = kinds(root)
     for _ in range(ROUNDS):
         for loop, factory in LOOPS.items():
             for way, url in urls.items():
-                for kind, client in clients.items():
+                for kind in KINDS:
                     with asyncio.Runner(loop_factory=factory) as runner:
-                        costs[loop, way, kind].append(runner.run(play(client, url)))
+                        costs[loop, way, kind].append(runner.run(play(kind, url, tls)))
     return {what: statistics.median(found) for what, found in costs.items()}
 
 
@@ -138,7 +127,8 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         async with server(folder) as urls:
-            medians = await asyncio.to_thread(measure, urls, folder / "root.pem")
+            tls = make_tls_context(str(folder / "root.pem"))
+            medians = await asyncio.to_thread(measure, urls, tls)
     for loop in LOOPS:
         for way in ("plaintext", "TLS"):
             theirs, ours = medians[loop, way, "aiohttp"], medians[loop, way, "ours"]

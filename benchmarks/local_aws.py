@@ -19,8 +19,8 @@ import time
 from sourceflow.testing import LocalAws
 from sourceflow.testing.local_aws.sqs.service import Sqs
 from sourceflow.transports.aws.client import (
-    AsyncioClient,
     DeleteEntry,
+    DirectClient,
     Endpoint,
     SendEntry,
     SqsClient,
@@ -35,7 +35,7 @@ BACKLOG = 100_000
 
 async def client(url: str) -> None:
     """Send, then receive and delete; print the rate of each. Runs in its own process."""
-    async with AsyncioClient() as http:
+    async with DirectClient() as http:
         sqs = SqsClient(
             endpoint=Endpoint(url=url, region="us-east-1", service="sqs"),
             credentials=StaticCredentials("test", "test"),

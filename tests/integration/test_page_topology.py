@@ -25,7 +25,7 @@ from sourceflow import (
     subscribes,
 )
 from sourceflow.bus.changes import Stream
-from sourceflow.transports.aws.client import AsyncioClient, SqsClient, resolve_endpoint
+from sourceflow.transports.aws.client import DirectClient, SqsClient, resolve_endpoint
 
 
 class CreateOrder(Command):
@@ -178,7 +178,7 @@ async def test_what_two_queues_and_two_topics_need_is_provisioned_once(backend, 
         async with page_app(backend, meter):
             pass
 
-    async with AsyncioClient() as http:
+    async with DirectClient() as http:
         sqs = SqsClient(
             endpoint=await resolve_endpoint(
                 "sqs", region="us-east-1", endpoint_url=backend.endpoint_url

@@ -22,7 +22,7 @@ from sourceflow import App
 from sourceflow.testing import LocalAws
 from sourceflow.transports.aws import AwsOptions, AwsTransport
 from sourceflow.transports.aws.client import (
-    AsyncioClient,
+    DirectClient,
     Endpoint,
     SqsClient,
     StaticCredentials,
@@ -250,7 +250,7 @@ async def test_one_of_two_workers_killed_again_and_again_loses_nothing(tmp_path)
 
 async def left(url):
     """Return how much is in each queue that is not empty, dead letter queues included."""
-    async with AsyncioClient() as http:
+    async with DirectClient() as http:
         sqs = SqsClient(
             endpoint=Endpoint(service="sqs", region="us-east-1", url=url),
             credentials=StaticCredentials("test", "test"),

@@ -15,7 +15,7 @@ from sourceflow.errors import (
 )
 from sourceflow.testing import LocalAws
 from sourceflow.transports.aws.client import (
-    AsyncioClient,
+    DirectClient,
     Endpoint,
     PublishEntry,
     RetryPolicy,
@@ -96,7 +96,7 @@ async def bench():
     aws = LocalAws(clock=clock)
     credentials = TemporaryCredentials("test", "test")
     async with (
-        AsyncioClient() as http,
+        DirectClient() as http,
         FaultProxy(aws, aws.endpoint_url, credentials=credentials, clock=clock) as proxy,
     ):
         bench = Bench(aws, proxy, http, clock)

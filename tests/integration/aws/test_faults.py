@@ -19,7 +19,7 @@ from run_size import FULL, sized
 from sourceflow.errors import AwsError, CircuitOpenError
 from sourceflow.testing import LocalAws
 from sourceflow.transports.aws import AwsOptions, AwsTransport
-from sourceflow.transports.aws.client import AsyncioClient, Endpoint, SqsClient
+from sourceflow.transports.aws.client import DirectClient, Endpoint, SqsClient
 from sourceflow.transports.aws.client.caller import Caller
 from walking import MemoryDiary, Step, Walk, WalkRow, routed, walkers
 
@@ -181,7 +181,7 @@ async def test_no_fault_loses_a_message_on_localstack(localstack_url, lost_lease
         "visibility_timeout": timedelta(seconds=5),
     }
     async with (
-        AsyncioClient() as http,
+        DirectClient() as http,
         FaultProxy(http, localstack_url, credentials=credentials, clock=clock) as proxy,
     ):
         run = Run(proxy, options, clock, walks=20, steps=sized(5, 15))

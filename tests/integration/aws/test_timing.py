@@ -108,7 +108,7 @@ async def scene(monkeypatch):
     clock = ManualClock()
     async with LocalAws(clock=clock) as aws:  # its port is for botocore, which provisions
         http = CountingHttp(aws)
-        monkeypatch.setattr("sourceflow.transports.aws.running.http_client_for", lambda *_: http)
+        monkeypatch.setattr("sourceflow.transports.aws.running.open_http_client", lambda *_: http)
         yield Scene(aws, clock, http)
 
 

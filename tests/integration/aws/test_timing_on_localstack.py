@@ -15,7 +15,7 @@ from sourceflow import Observer
 from sourceflow.clock import SystemClock
 from sourceflow.transports.aws import AwsOptions, AwsTransport
 from sourceflow.transports.aws.client import (
-    AsyncioClient,
+    DirectClient,
     Endpoint,
     SqsClient,
     StaticCredentials,
@@ -78,7 +78,7 @@ class Scene:
 
 @pytest.fixture
 async def scene(localstack_url):
-    async with AsyncioClient() as http:
+    async with DirectClient() as http:
         yield Scene(localstack_url, http)
 
 

@@ -20,7 +20,7 @@ from sourceflow.transports.aws.client import (
     RetryPolicy,
     SnsClient,
     SqsClient,
-    http_client_for,
+    open_http_client,
     resolve_endpoint,
 )
 from sourceflow.transports.aws.dead_letters import (
@@ -100,10 +100,8 @@ class RunningTransport:
         sns_at = await resolve_endpoint(
             "sns", region=options.region, endpoint_url=options.endpoint_url
         )
-        urls = (sqs_at.url, sns_at.url)
-        sending, receiving = http_client_for(*urls), http_client_for(*urls)
-        stack.push_async_callback(sending.aclose)
-        stack.push_async_callback(receiving.aclose)
+        sending = await stack.enter_async_context(open_http_client(sqs_at.url, sns_at.url))
+        receiving = await stack.enter_async_context(open_http_client(sqs_at.url))
         self._sqs = SqsClient(
             endpoint=sqs_at, credentials=credentials, http=sending, clock=context.clock
         )

@@ -8,7 +8,7 @@ import pytest
 
 from sourceflow.testing import LocalAws, ManualClock
 from sourceflow.testing.local_aws.sqs.service import Sqs
-from sourceflow.transports.aws.client import AsyncioClient, Endpoint, SnsClient, SqsClient
+from sourceflow.transports.aws.client import DirectClient, Endpoint, SnsClient, SqsClient
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ async def aws():
 @pytest.fixture
 async def connect():
     """Make clients of a LocalAws: over its port, or over what stands in for HTTP."""
-    async with AsyncioClient() as sockets:
+    async with DirectClient() as sockets:
 
         def connect(aws, service="sqs", *, http=None, credentials=None):
             kind = {"sqs": SqsClient, "sns": SnsClient}[service]

@@ -12,7 +12,7 @@ from sourceflow.transports.aws.client.credentials import (
     StaticCredentials,
 )
 from sourceflow.transports.aws.client.endpoints import Endpoint, resolve_endpoint
-from sourceflow.transports.aws.client.http import AsyncioClient, HttpClient, http_client_for
+from sourceflow.transports.aws.client.http import DirectClient, HttpClient, open_http_client
 from sourceflow.transports.aws.client.retry import RetryPolicy, RetryStats
 from sourceflow.transports.aws.client.shapes import (
     AttributeValue,
@@ -32,7 +32,6 @@ from sourceflow.transports.aws.client.sqs_messages import (
 from sourceflow.transports.aws.client.sqs_moves import MessageMoveTask
 
 __all__ = (
-    "AsyncioClient",
     "AttributeValue",
     "BatchFailure",
     "BatchResult",
@@ -41,6 +40,7 @@ __all__ = (
     "Credentials",
     "CredentialsProvider",
     "DeleteEntry",
+    "DirectClient",
     "Endpoint",
     "HttpClient",
     "MessageMoveTask",
@@ -54,6 +54,6 @@ __all__ = (
     "StaticCredentials",
     "SystemAttributes",
     "VisibilityEntry",
-    "http_client_for",
+    "open_http_client",
     "resolve_endpoint",
 )

@@ -8,16 +8,17 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from sourceflow.transports.aws.client.http.address import Address
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from sourceflow.transports.aws.client.credentials import Credentials
 
-__all__ = ("RequestTemplate", "Signer", "host_header", "signing_key")
+__all__ = ("RequestTemplate", "Signer", "signing_key")
 
 _DATE = "x-amz-date"
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +106,7 @@ class Signer:
         )
 
     def _prepare(self, template: RequestTemplate, credentials: Credentials, date: str) -> _Prepared:
-        headers = {**template.headers, "Host": host_header(template.url)}
+        headers = {**template.headers, "Host": Address.of(template.url).authority}
         if credentials.token is not None:
             headers["X-Amz-Security-Token"] = credentials.token
         signed = {name.lower(): " ".join(value.split()) for name, value in headers.items()}
@@ -126,17 +127,6 @@ class Signer:
                 f"SignedHeaders={names}, Signature="
             ),
         )
-
-
-def host_header(url: str) -> str:
-    """Return the host as the ``Host`` header of a request to a URL has it."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if ":" in host:
-        host = f"[{host}]"
-    if parts.port is None or parts.port == _DEFAULT_PORTS.get(parts.scheme):
-        return host
-    return f"{host}:{parts.port}"
 
 
 def signing_key(secret_key: str, *, date: str, region: str, service: str) -> bytes:

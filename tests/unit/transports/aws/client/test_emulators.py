@@ -12,9 +12,9 @@ import pytest
 from sourceflow.errors import AwsConfigurationError, AwsLeaseLostError, AwsRequestError
 from sourceflow.testing import LocalAws
 from sourceflow.transports.aws.client import (
-    AsyncioClient,
     AttributeValue,
     DeleteEntry,
+    DirectClient,
     PublishEntry,
     SendEntry,
     SnsClient,
@@ -38,7 +38,7 @@ async def url(request):
 
 @pytest.fixture
 async def connect(url):
-    async with AsyncioClient() as http:
+    async with DirectClient() as http:
 
         async def connect(kind, service):
             endpoint = await resolve_endpoint(service, region="us-east-1", endpoint_url=url)

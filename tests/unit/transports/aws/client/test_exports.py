@@ -5,7 +5,6 @@ from sourceflow.transports.aws import client
 
 def test_the_client_exports_these_names():
     assert client.__all__ == (
-        "AsyncioClient",
         "AttributeValue",
         "BatchFailure",
         "BatchResult",
@@ -14,6 +13,7 @@ def test_the_client_exports_these_names():
         "Credentials",
         "CredentialsProvider",
         "DeleteEntry",
+        "DirectClient",
         "Endpoint",
         "HttpClient",
         "MessageMoveTask",
@@ -27,7 +27,7 @@ def test_the_client_exports_these_names():
         "StaticCredentials",
         "SystemAttributes",
         "VisibilityEntry",
-        "http_client_for",
+        "open_http_client",
         "resolve_endpoint",
     )
     assert all(hasattr(client, name) for name in client.__all__)

@@ -1,9 +1,13 @@
-"""The one thing the client asks of HTTP: post bytes, get bytes."""
+"""Posting bytes over HTTP: the port, and the two ways through it.
+
+``DirectClient`` speaks HTTP/1.1 itself and is what messages travel by; ``AiohttpClient`` knows proxies.
+``open_http_client`` chooses.
+"""
 
 from __future__ import annotations
 
-from sourceflow.transports.aws.client.http.asyncio_client import AsyncioClient
-from sourceflow.transports.aws.client.http.choice import http_client_for
+from sourceflow.transports.aws.client.http.choice import open_http_client
+from sourceflow.transports.aws.client.http.direct_client import DirectClient
 from sourceflow.transports.aws.client.http.port import HttpClient
 
-__all__ = ("AsyncioClient", "HttpClient", "http_client_for")
+__all__ = ("DirectClient", "HttpClient", "open_http_client")

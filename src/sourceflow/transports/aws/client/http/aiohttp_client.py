@@ -1,4 +1,4 @@
-"""``HttpClient`` over aiohttp, for those who need a proxy."""
+"""HTTP by aiohttp, which knows proxies."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Self
 
 from sourceflow.errors import AwsConfigurationError, AwsTransientError, MissingExtraError
-from sourceflow.transports.aws.client.http.port import CONNECT_TIMEOUT
+from sourceflow.transports.aws.client.http.port import CONNECT_TIMEOUT, CONNECTIONS, USER_AGENT
 from sourceflow.transports.aws.client.http.proxies import proxy_of
-from sourceflow.transports.aws.client.http.tls import tls_context
 
 try:
     import aiohttp
@@ -19,8 +18,11 @@ except ModuleNotFoundError as error:
     raise MissingExtraError("aws", "aiohttp") from error
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Mapping
     from types import TracebackType
+
+    from sourceflow.transports.aws.client.http.port import Answer
 
 __all__ = ("AiohttpClient",)
 
@@ -31,19 +33,22 @@ _LARGE_BODY = 2**20
 class AiohttpClient:
     """``HttpClient`` over aiohttp, with a pool of connections of its own.
 
-    Long polls hold a connection each: give receiving a client of its own, so that it never starves sending.
-    Proxies come from the environment, read once for each host (``HTTPS_PROXY``, ``NO_PROXY``).
+    Proxies come from the environment, read once for each address (``HTTPS_PROXY``, ``NO_PROXY``).
 
     Args:
         connections: The most connections that are open at a time.
+        tls: How servers are verified; None trusts the system's authorities.
     """
 
-    __slots__ = ("_connections", "_proxies", "_session")
+    __slots__ = ("_connections", "_proxies", "_session", "_tls")
 
-    def __init__(self, *, connections: int = 100) -> None:
+    def __init__(
+        self, *, connections: int = CONNECTIONS, tls: ssl.SSLContext | None = None
+    ) -> None:
         if connections <= 0:
             raise ValueError(f"connections must be positive, not {connections}")
         self._connections = connections
+        self._tls = tls
         self._proxies: dict[str, str | None] = {}
         self._session: aiohttp.ClientSession | None = None
 
@@ -64,7 +69,7 @@ class AiohttpClient:
         headers: Mapping[str, str],
         body: bytes,
         timeout: float,  # noqa: ASYNC109 - every implementation can bound a request better than a cancellation from outside
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    ) -> Answer:
         """Post a body; see ``HttpClient.post``."""
         session = self._session or self._open()
         try:
@@ -85,6 +90,10 @@ class AiohttpClient:
             raise AwsTransientError(
                 str(error) or type(error).__name__, code="ConnectionFailed"
             ) from error
+        except (
+            ValueError
+        ) as error:  # raised for a line end inside a header, before anything is sent
+            raise AwsConfigurationError(str(error), code="InvalidHeader") from error
 
     async def aclose(self) -> None:
         """Close the connections; a later ``post`` opens new ones."""
@@ -94,11 +103,11 @@ class AiohttpClient:
 
     def _open(self) -> aiohttp.ClientSession:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections, ssl=tls_context()),
+            connector=aiohttp.TCPConnector(limit=self._connections, ssl=self._tls or True),
             cookie_jar=aiohttp.DummyCookieJar(),
             # Only what is signed, and who asks: AWS needs no more, and each header costs time.
             skip_auto_headers=("Accept", "Accept-Encoding"),
-            headers={"User-Agent": "sourceflow"},
+            headers={"User-Agent": USER_AGENT},
         )
         return self._session
 

@@ -1,4 +1,4 @@
-"""Which proxy a request goes through."""
+"""Which addresses are reached through a proxy."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ __all__ = ("proxy_of",)
 
 
 def proxy_of(url: str) -> str | None:
-    """Return the proxy that the environment names for a URL (``HTTPS_PROXY``, ``NO_PROXY``), or None."""
+    """Return the proxy that the environment names for an address, or None.
+
+    Args:
+        url: The address; ``HTTPS_PROXY``, ``HTTP_PROXY`` or ``ALL_PROXY`` apply to it, ``NO_PROXY`` exempts it.
+    """
     parts = urlsplit(url)
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
-    return None if proxy is None or proxy_bypass(parts.hostname or "") else proxy
+    return None if not proxy or proxy_bypass(parts.hostname or "") else proxy

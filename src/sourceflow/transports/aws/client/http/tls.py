@@ -1,33 +1,58 @@
-"""Who is trusted to be AWS."""
+"""Whose certificates are trusted."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
-from typing import Final
 
 from sourceflow.errors import AwsConfigurationError
+from sourceflow.transports.aws.client._botocore import new_session
 
-__all__ = ("CA_BUNDLE", "tls_context")
-
-CA_BUNDLE: Final = "AWS_CA_BUNDLE"
-"""Names a file of certificates to trust instead of the system's, as for every AWS SDK (AWS SDKs and
-tools reference guide, "Environment variables")."""
+__all__ = ("load_tls_context", "make_tls_context")
 
 
-def tls_context() -> ssl.SSLContext:
-    """Return what connections are secured with: TLS 1.2 or newer, certificate and host name checked.
+async def load_tls_context() -> ssl.SSLContext:
+    """Read what botocore would trust: the bundle it is told to, else the system's authorities.
+
+    The bundle comes from ``AWS_CA_BUNDLE``, ``ca_bundle`` in the shared AWS files, or
+    ``REQUESTS_CA_BUNDLE``, in this order, as in botocore. It replaces the system's authorities.
 
     Raises:
-        AwsConfigurationError: The file that ``AWS_CA_BUNDLE`` names cannot be read.
+        AwsConfigurationError: The bundle cannot be read.
+        MissingExtraError: botocore is not installed.
     """
-    bundle = os.environ.get(CA_BUNDLE) or None
+    return await asyncio.to_thread(lambda: make_tls_context(_bundle()))
+
+
+def make_tls_context(bundle: str | None = None) -> ssl.SSLContext:
+    """Return how connections are secured: TLS 1.2 or newer, certificate and host name verified. Blocks.
+
+    Args:
+        bundle: A file of trusted authorities in PEM; None trusts the system's.
+
+    Raises:
+        AwsConfigurationError: The file cannot be read.
+    """
     try:
         context = ssl.create_default_context(cafile=bundle)
-    except OSError as error:
+    except OSError as error:  # ssl.SSLError is one
         raise AwsConfigurationError(
-            f"{CA_BUNDLE} names {bundle!r}, which cannot be read as a file of certificates: {error}",
+            f"the CA bundle {bundle!r} cannot be read ({error}): see AWS_CA_BUNDLE, ca_bundle in the "
+            "AWS configuration file and REQUESTS_CA_BUNDLE",
             code="InvalidCaBundle",
         ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def _bundle() -> str | None:
+    session = new_session()
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - see new_session
+
+    try:
+        bundle = session.get_config_variable("ca_bundle")
+    except BotoCoreError as error:
+        raise AwsConfigurationError(str(error), code=type(error).__name__) from error
+    return os.environ.get("REQUESTS_CA_BUNDLE") if bundle is None else str(bundle)

@@ -218,7 +218,7 @@ class Worker:
 
     async def _run(self, started):
         with (
-            patch.object(running, "http_client_for", lambda *_: _Shared(self.wire)),
+            patch.object(running, "open_http_client", lambda *_: nullcontext(self.wire)),
             patch.object(running.Provisioner, "run", self._provisioned),
             patch.object(engine, "LoopWatchdog", nullcontext),  # a thread, in real time
         ):
@@ -293,13 +293,3 @@ class _Handling:
         if not self._worker.wire.is_dead:
             self._worker.running.remove(self._held)
             self._worker.ledger.ended(self._worker, self._held, self._outcome)
-
-
-class _Shared:
-    """A client as the transport opens it: each worker has one wire for all of them."""
-
-    def __init__(self, wire):
-        self.post = wire.post
-
-    async def aclose(self):
-        pass
