@@ -34,6 +34,7 @@ from sourceflow.transports.aws.dead_letters import (
 from sourceflow.transports.aws.leases import Leases
 from sourceflow.transports.aws.listener import Listener
 from sourceflow.transports.aws.listener_options import ListenerOptions
+from sourceflow.transports.aws.names import is_fifo
 from sourceflow.transports.aws.provisioning import Provisioner, plan_resources
 from sourceflow.transports.aws.sender import Sender, Target
 from sourceflow.transports.aws.slots import Slots
@@ -150,7 +151,7 @@ class RunningTransport:
                 name=found.queues[name].name,
                 address=found.queues[name].url,
                 is_topic=False,
-                is_fifo=name.endswith(".fifo"),
+                is_fifo=is_fifo(name),
                 max_bytes=found.queues[name].max_message_bytes,
             )
             for name in set(self._bus.commands.values()) & found.queues.keys()
@@ -160,7 +161,7 @@ class RunningTransport:
                 name=found.topics[name].name,
                 address=found.topics[name].arn,
                 is_topic=True,
-                is_fifo=name.endswith(".fifo"),
+                is_fifo=is_fifo(name),
                 max_bytes=found.topics[name].max_message_bytes,
             )
             for name in set(self._bus.events.values()) & found.topics.keys()
@@ -220,7 +221,7 @@ class RunningTransport:
             name=name,
             url=found.url,
             kind=kind,
-            is_fifo=name.endswith(".fifo"),
+            is_fifo=is_fifo(name),
             overlaps=self._context.durable and not self._options.strict_order,
             wait_time=self._options.wait_time,
             visibility=limits.visibility,
@@ -249,7 +250,7 @@ class RunningTransport:
                 sqs=self._sqs,
                 queue=name,
                 dead_letter_url=found.dead_letter_url,
-                is_fifo=name.endswith(".fifo"),
+                is_fifo=is_fifo(name),
                 records=self._context.dead_letters,
                 observer=self._context.observer,
                 clock=clock,
