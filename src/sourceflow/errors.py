@@ -23,6 +23,7 @@
     ├── ReplayError                 a stored message stopped a replay or rebuild
     ├── DependencyError             a thing outside this process does not answer
     │   └── CircuitOpenError        calls to it are suspended for a while
+    ├── StoreConfigurationError     a database is not as it must be
     ├── NotRunningError             the App has not started or has stopped (RuntimeError)
     ├── MissingExtraError           an optional dependency is absent     (ImportError)
     ├── SendManyError               some messages of one call were not sent
@@ -78,6 +79,7 @@ __all__ = (
     "SendManyError",
     "Settlement",
     "SourceflowError",
+    "StoreConfigurationError",
     "UnknownTypeError",
     "UseSelfSendError",
     "WiringError",
@@ -276,6 +278,10 @@ class SendManyError(SourceflowError):
         self.failed = dict(failed)
         first = next(iter(self.failed.values()))
         super().__init__(f"{len(self.failed)} message(s) were not sent; the first: {first}")
+
+
+class StoreConfigurationError(SourceflowError):
+    """A database's address, rights or schema is not as it must be: a person has to mend it."""
 
 
 class NotRunningError(SourceflowError, RuntimeError):

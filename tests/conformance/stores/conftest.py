@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 
+import asyncpg
 import msgspec
 import pytest
+from postgres_server import postgres_url
 
 from sourceflow import DELETE, Command, Entity, Event, Key, ViewModel
 from sourceflow.bus.changes import (
@@ -24,6 +27,7 @@ from sourceflow.bus.dead_letter import DeadLetter
 from sourceflow.bus.ports import StoresContext
 from sourceflow.messages import Codec, Envelope, Registry
 from sourceflow.stores.memory import MemoryStores
+from sourceflow.stores.sql.stores import SqlStores
 from sourceflow.testing.clock import ManualClock
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -67,8 +71,43 @@ class MemoryBackend:
         self._stores = MemoryStores()
 
     async def open(self, app, types):
-        await self._stores.open(StoresContext(app, Codec(Registry(types)), self._clock))
+        await self._stores.open(_context(app, types, self._clock))
         return self._stores
+
+
+class SqliteBackend:
+    """A file; each App, or later run, opens it anew."""
+
+    def __init__(self, clock, folder):
+        self._clock = clock
+        self._url = f"sqlite:///{folder / 'stores.db'}"
+
+    async def open(self, app, types):
+        stores = SqlStores(self._url)
+        await stores.open(_context(app, types, self._clock))
+        return stores
+
+
+class PostgresBackend:
+    """A schema of its own in the server of this run."""
+
+    def __init__(self, clock):
+        self._clock = clock
+        self._schema = f"t{secrets.token_hex(8)}"
+
+    async def open(self, app, types):
+        stores = SqlStores(postgres_url(), schema=self._schema)
+        await stores.open(_context(app, types, self._clock))
+        return stores
+
+    async def drop(self):
+        connection = await asyncpg.connect(postgres_url())
+        await connection.execute(f"DROP SCHEMA IF EXISTS {self._schema} CASCADE")
+        await connection.close()
+
+
+def _context(app, types, clock):
+    return StoresContext(app, Codec(Registry(types)), clock, (Listing,))
 
 
 class Shop:
@@ -195,9 +234,16 @@ def clock():
     return ManualClock()
 
 
-@pytest.fixture(params=[pytest.param(MemoryBackend, id="memory")])
-def backend(request, clock):
-    return request.param(clock)
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+async def backend(request, clock, tmp_path):
+    if request.param == "memory":
+        yield MemoryBackend(clock)
+    elif request.param == "sqlite":
+        yield SqliteBackend(clock, tmp_path)
+    else:
+        postgres = PostgresBackend(clock)
+        yield postgres
+        await postgres.drop()
 
 
 @pytest.fixture

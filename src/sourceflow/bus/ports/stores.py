@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from sourceflow.bus.changes import Claim, Stream
@@ -31,11 +31,13 @@ class StoresContext(NamedTuple):
         app: The App's name: outbox rows carry it.
         codec: Writes and reads messages and state.
         clock: The time.
+        view_models: The view models that the App has views of.
     """
 
     app: str
     codec: Codec
     clock: Clock
+    view_models: Collection[type[Any]] = ()
 
 
 class Stores(Protocol):

@@ -1,0 +1,221 @@
+"""PostgreSQL by asyncpg."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from sourceflow.errors import DependencyError, StoreConfigurationError
+from sourceflow.resilience.uncut import uncut
+from sourceflow.stores.sql.database.combined import Combined, combine
+from sourceflow.stores.sql.database.port import Unfulfilled
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from datetime import timedelta
+
+    from sqlalchemy import Connection
+
+    from sourceflow.stores.sql.database.port import Step
+    from sourceflow.stores.sql.database.statement import Statement
+    from sourceflow.stores.sql.url import DatabaseUrl
+
+__all__ = ("PostgresDatabase",)
+
+STEPS: Final = 60
+"""Steps that are joined in one statement at most; longer transactions take several."""
+
+_Connection = Any
+
+ResultT = TypeVar("ResultT")
+
+
+class PostgresDatabase:
+    """See ``sourceflow.stores.sql.database.Database``.
+
+    The steps of a transaction are joined into one statement, which is a transaction by itself:
+    one round trip, and nothing is held between a handler's steps.
+    """
+
+    product: Literal["postgresql"] = "postgresql"
+
+    def __init__(self, url: DatabaseUrl, *, pool_size: int, timeout: timedelta) -> None:
+        self._url = url
+        self._pool_size = pool_size
+        self._timeout = timeout.total_seconds()
+        self._pool: asyncpg.Pool | None = None
+        self._combined: dict[tuple[int, ...], Combined] = {}
+
+    async def open(self) -> None:
+        """Connect once, to see that the address is right; other connections come as needed."""
+        try:
+            self._pool = await asyncpg.create_pool(
+                _dsn(self._url),
+                min_size=1,
+                max_size=self._pool_size,
+                timeout=self._timeout,
+                command_timeout=self._timeout,
+                reset=_keep,
+                server_settings={"application_name": "sourceflow"},
+            )
+        except _REFUSED as error:
+            raise StoreConfigurationError(f"{self._url} refuses: {error}") from error
+        except _OUTAGES as error:
+            raise self._away(error) from error
+
+    async def aclose(self) -> None:
+        """Close the connections, after what runs on them has ended."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
+
+    async def read(self, statement: Statement, values: Mapping[str, Any]) -> list[Sequence[Any]]:
+        """Return the rows of a query."""
+        async with self._connection() as connection:
+            return statement.rows(
+                await connection.fetch(statement.text, *statement.arguments(values))
+            )
+
+    async def write(self, statement: Statement, values: Mapping[str, Any]) -> list[Sequence[Any]]:
+        """Run one statement that writes."""
+        return await uncut(self.read(statement, values))
+
+    async def commit(self, steps: Sequence[Step]) -> list[list[Any]]:
+        """Run steps in one transaction."""
+        return await uncut(self._commit(steps))
+
+    async def _commit(self, steps: Sequence[Step]) -> list[list[Any]]:
+        async with self._connection() as connection:
+            if len(steps) <= STEPS:
+                return await self._run(connection, steps)
+            async with connection.transaction():
+                return await self.run_all(connection, steps)
+
+    async def run_all(self, connection: _Connection, steps: Sequence[Step]) -> list[list[Any]]:
+        """Run steps in a transaction that is open."""
+        results: list[list[Any]] = []
+        for start in range(0, len(steps), STEPS):
+            results += await self._run(connection, steps[start : start + STEPS])
+        return results
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[PostgresSession]:
+        """Open a transaction."""
+        async with self._connection() as connection, connection.transaction():
+            yield PostgresSession(self, connection)
+
+    async def administer(self, work: Callable[[Connection], ResultT]) -> ResultT:
+        """Run something on a SQLAlchemy connection, in one transaction; one instance at a time."""
+        engine = create_async_engine(self._url.url.set(drivername="postgresql+asyncpg"))
+        try:
+            async with engine.begin() as connection:
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+                return await connection.run_sync(work)
+        except _OUTAGES as error:
+            raise self._away(error) from error
+        finally:
+            await engine.dispose()
+
+    async def _run(self, connection: _Connection, steps: Sequence[Step]) -> list[list[Any]]:
+        combined = self._combine(steps)
+        arguments: list[Any] = []
+        for step in steps:
+            arguments += step.statement.arguments(step.values)
+        row = await connection.fetchrow(combined.text, *arguments)
+        return [each or [] for each in list(row)[combined.checks :]]
+
+    def _combine(self, steps: Sequence[Step]) -> Combined:
+        """Return the steps as one statement; the shapes of transactions are few, and kept."""
+        shape = tuple(id(step.statement) for step in steps)
+        found = self._combined.get(shape)
+        if found is None:
+            if len(self._combined) >= SHAPES:
+                self._combined.clear()
+            found = self._combined[shape] = combine(steps)
+        return found
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[_Connection]:
+        if self._pool is None:
+            raise DependencyError("the stores are closed")
+        try:
+            async with self._pool.acquire(timeout=self._timeout) as connection:
+                yield connection
+        except _UNFULFILLED as error:
+            raise Unfulfilled(str(error)) from error
+        except _OUTAGES as error:
+            raise self._away(error) from error
+
+    def _away(self, error: BaseException) -> DependencyError:
+        return DependencyError(f"{self._url} does not answer: {error or type(error).__name__}")
+
+    def __repr__(self) -> str:
+        return f"PostgresDatabase({str(self._url)!r})"
+
+
+class PostgresSession:
+    """See ``sourceflow.stores.sql.database.Session``."""
+
+    __slots__ = ("_connection", "_database")
+
+    def __init__(self, database: PostgresDatabase, connection: _Connection) -> None:
+        self._database = database
+        self._connection = connection
+
+    async def read(self, statement: Statement, values: Mapping[str, Any]) -> list[Sequence[Any]]:
+        """Return the rows of a query."""
+        arguments = statement.arguments(values)
+        return statement.rows(await self._connection.fetch(statement.text, *arguments))
+
+    write = read
+
+    async def run(self, steps: Sequence[Step]) -> list[list[Any]]:
+        """Run steps."""
+        return await self._database.run_all(self._connection, steps)
+
+
+_LOCK: Final = 7_311_602_954_308_871_465
+"""The advisory lock under which schemas are changed: any number that nobody else takes."""
+
+SHAPES: Final = 1_000
+"""Shapes of transactions that are kept."""
+
+_REFUSED: Final = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ClientConfigurationError,
+)
+"""What no later try will mend."""
+
+_UNFULFILLED: Final = (
+    asyncpg.DivisionByZeroError,  # how a combined statement stops itself
+    asyncpg.UniqueViolationError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+)
+
+_OUTAGES: Final = (
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.PostgresSystemError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+"""Faults of the server and of the way to it (PostgreSQL manual, appendix A, error codes)."""
+
+
+async def _keep(_connection: _Connection) -> None:
+    """Save the round trip that would clean a connection: nothing here leaves anything on one."""
+
+
+def _dsn(url: DatabaseUrl) -> str:
+    return url.url.set(drivername="postgresql").render_as_string(hide_password=False)

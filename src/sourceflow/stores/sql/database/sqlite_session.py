@@ -1,0 +1,99 @@
+"""A transaction on SQLite that stays open over several statements."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from sourceflow.stores.sql.database.sqlite_steps import fetch, run_steps
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping, Sequence
+
+    from sourceflow.stores.sql.database.port import Step
+    from sourceflow.stores.sql.database.sqlite_thread import Job
+    from sourceflow.stores.sql.database.statement import Statement
+
+__all__ = ("SqliteSession",)
+
+
+class _Call(NamedTuple):
+    job: Job
+    future: asyncio.Future[Any]
+
+
+class SqliteSession:
+    """See ``sourceflow.stores.sql.database.Session``: keeps the writing thread until it ends.
+
+    Invariant: ``serve`` ends only after ``end`` was called, and leaves no transaction open.
+    """
+
+    def __init__(self) -> None:
+        self._loop: Final = asyncio.get_running_loop()
+        self._calls: queue.SimpleQueue[_Call | bool] = queue.SimpleQueue()
+        self._begun: asyncio.Future[None] = self._loop.create_future()
+
+    async def begun(self, ended: asyncio.Future[Any]) -> None:
+        """Wait until the thread is ours.
+
+        Raises:
+            sqlite3.Error: It could not begin.
+        """
+        await asyncio.wait((self._begun, ended), return_when=asyncio.FIRST_COMPLETED)
+        if not self._begun.done():
+            ended.result()
+
+    async def read(self, statement: Statement, values: Mapping[str, Any]) -> list[Sequence[Any]]:
+        """Return the rows of a query."""
+        job = partial(fetch, statement.text, statement.arguments(values))
+        return statement.rows(await self._call(job))
+
+    write = read
+
+    async def run(self, steps: Sequence[Step]) -> list[list[Any]]:
+        """Run steps."""
+        prepared = [(each, each.statement.arguments(each.values)) for each in steps]
+        results: list[list[Any]] = await self._call(partial(run_steps, prepared))
+        return results
+
+    def _call(self, job: Job) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._calls.put(_Call(job, future))
+        return future
+
+    def end(self, *, commit: bool) -> None:
+        """Let the thread go, after what was asked for."""
+        self._calls.put(commit)
+
+    def serve(self, connection: sqlite3.Connection) -> None:
+        """Be the thread's job: run calls until the end.
+
+        Raises:
+            sqlite3.Error: The transaction could not begin, or not be committed.
+        """
+        connection.execute("BEGIN IMMEDIATE")
+        self._loop.call_soon_threadsafe(_give, self._begun, None, None)
+        try:
+            while not isinstance(call := self._calls.get(), bool):
+                try:
+                    result, error = call.job(connection), None
+                except Exception as caught:  # noqa: BLE001 - it belongs to who asked
+                    result, error = None, caught
+                self._loop.call_soon_threadsafe(_give, call.future, result, error)
+            if call:
+                connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+
+def _give(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if future.done():  # who asked has given up
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)

@@ -1,0 +1,187 @@
+"""A thread that owns one connection to SQLite, and runs what waits in groups."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from sourceflow.errors import DependencyError
+
+__all__ = ("Job", "SqliteThread")
+
+GROUP: Final = 100
+"""Jobs of one group at most: none waits much longer for its answer than the disk takes."""
+
+Job = Callable[[sqlite3.Connection], Any]
+"""Something to do on the connection."""
+
+
+class SqliteThread:
+    """Runs jobs one after the other on a connection of its own.
+
+    Invariant: a job's answer is given only after its group is committed; a job that raises leaves
+    nothing behind and does not concern the others.
+
+    Args:
+        name: What it does, for people.
+        connect: Opens the connection.
+        groups: Whether jobs write: those that wait together then share one transaction, with a
+            savepoint each. Others run one by one, without any.
+    """
+
+    def __init__(
+        self, name: str, connect: Callable[[], sqlite3.Connection], *, groups: bool
+    ) -> None:
+        self._connect = connect
+        self._groups = groups
+        self._thread = threading.Thread(
+            target=self._main, name=f"sourceflow sqlite {name}", daemon=True
+        )
+        self._jobs: deque[_Waiting] = deque()
+        self._filled = threading.Condition()
+        self._stopping = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._started: asyncio.Future[None] | None = None
+        self._ended: asyncio.Event = asyncio.Event()
+
+    async def start(self) -> None:
+        """Connect; does nothing where it has begun.
+
+        Raises:
+            sqlite3.Error: The file cannot be opened.
+        """
+        if self._started is None:
+            self._loop = asyncio.get_running_loop()
+            self._started = self._loop.create_future()
+            self._thread.start()
+        await asyncio.shield(self._started)
+
+    async def stop(self) -> None:
+        """Run what waits, then end; does nothing where it never began."""
+        if self._started is None:
+            return
+        with self._filled:
+            self._stopping = True
+            self._filled.notify()
+        await self._ended.wait()
+
+    def submit(self, job: Job, *, alone: bool = False) -> asyncio.Future[Any]:
+        """Hand over a job; its result comes by the future.
+
+        Args:
+            job: What to do.
+            alone: Whether it begins and ends transactions itself, and shares none.
+        """
+        assert self._loop is not None  # started
+        future: asyncio.Future[Any] = self._loop.create_future()
+        with self._filled:
+            if self._stopping:
+                future.set_exception(DependencyError("the stores are closed"))
+                return future
+            self._jobs.append(_Waiting(job, future, alone))
+            self._filled.notify()
+        return future
+
+    def _main(self) -> None:
+        """Be the thread."""
+        assert self._loop is not None
+        assert self._started is not None
+        try:
+            connection = self._connect()
+        except sqlite3.Error as error:
+            self._tell([_Answer(self._started, None, error)])
+            self._loop.call_soon_threadsafe(self._ended.set)
+            return
+        self._tell([_Answer(self._started, None, None)])
+        try:
+            while jobs := self._next():
+                self._tell(self._run_group(connection, jobs))
+        finally:
+            connection.close()
+            self._loop.call_soon_threadsafe(self._ended.set)
+
+    def _next(self) -> list[_Waiting]:
+        """Wait for jobs; return none where it is time to end."""
+        with self._filled:
+            while not self._jobs and not self._stopping:
+                self._filled.wait()
+            group: list[_Waiting] = []
+            while self._jobs and len(group) < GROUP:
+                if self._jobs[0].alone and group:
+                    break
+                group.append(self._jobs.popleft())
+                if group[-1].alone:
+                    break
+            return group
+
+    def _tell(self, answers: list[_Answer]) -> None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(_settle, answers)
+
+    def _run_group(self, connection: sqlite3.Connection, jobs: list[_Waiting]) -> list[_Answer]:
+        if jobs[0].alone or not self._groups:
+            return [_run_one(connection, each) for each in jobs]
+        answers: list[_Answer] = []
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for each in jobs:
+                answers.append(_run_in_savepoint(connection, each))
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            return [_Answer(each.future, None, error) for each in jobs]
+        return answers
+
+
+class _Waiting(NamedTuple):
+    job: Job
+    future: asyncio.Future[Any]
+    alone: bool
+
+
+class _Answer(NamedTuple):
+    future: asyncio.Future[Any]
+    result: Any
+    error: BaseException | None
+
+
+def _run_one(connection: sqlite3.Connection, waiting: _Waiting) -> _Answer:
+    try:
+        return _Answer(waiting.future, waiting.job(connection), None)
+    except Exception as error:  # noqa: BLE001 - it belongs to who asked
+        return _Answer(waiting.future, None, error)
+
+
+def _run_in_savepoint(connection: sqlite3.Connection, waiting: _Waiting) -> _Answer:
+    """Run a job so that its failure takes only itself back.
+
+    Raises:
+        sqlite3.Error: The whole transaction is lost (disk full, for one): SQLite has rolled it back.
+    """
+    connection.execute("SAVEPOINT job")
+    try:
+        result = waiting.job(connection)
+    except Exception as error:  # noqa: BLE001 - it belongs to who asked
+        if not connection.in_transaction:
+            raise
+        connection.execute("ROLLBACK TO job")
+        connection.execute("RELEASE job")
+        return _Answer(waiting.future, None, error)
+    connection.execute("RELEASE job")
+    return _Answer(waiting.future, result, None)
+
+
+def _settle(answers: list[_Answer]) -> None:
+    """Give answers to who still waits for them."""
+    for future, result, error in answers:
+        if future.done():  # who asked has given up
+            continue
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)

@@ -1,0 +1,173 @@
+"""The event log in a database."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import and_, bindparam, literal_column, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from sourceflow.bus.ports import Logged
+from sourceflow.messages import key_text
+from sourceflow.stores.sql.database import Statement, Statements, Step, numbered, row_parameters
+from sourceflow.stores.sql.stored import reread, stream_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Sequence
+
+    from sqlalchemy.sql import ColumnElement, Select
+
+    from sourceflow.bus.changes import Stream
+    from sourceflow.messages import Codec, Envelope, KeyType
+    from sourceflow.stores.sql.database import Database
+    from sourceflow.stores.sql.schema import Schema
+
+__all__ = ("SqlEventLog",)
+
+PAGE: Final = 500
+"""Events that one query reads."""
+
+_COLUMNS: Final = (
+    "entity", "stream_key", "key", "source", "message_id", "type", "time", "body",
+)  # fmt: skip
+
+
+class SqlEventLog:
+    """See ``sourceflow.bus.ports.EventLog``.
+
+    Invariant: nothing ever appears behind a reader. SQLite has one writer at a time, so positions
+    are in the order of commits. On PostgreSQL readers stop before the oldest transaction that
+    still runs, and go by its id before the position.
+    """
+
+    __slots__ = ("_codec", "_database", "_sql")
+
+    def __init__(self, database: Database, schema: Schema, codec: Codec) -> None:
+        self._database = database
+        self._codec = codec
+        self._sql = _EventStatements(schema, database.product)
+
+    async def read(
+        self, *, after: int = 0, types: Collection[str] | None = None, key: KeyType | None = None
+    ) -> AsyncIterator[Logged]:
+        """Return events in the order of the log."""
+        if types is not None and not types:
+            return
+        names = None if types is None else sorted(types)
+        statement = self._sql.page(0 if names is None else len(names), by_key=key is not None)
+        values: dict[str, Any] = {f"type_{index}": name for index, name in enumerate(names or ())}
+        if key is not None:
+            values["key"] = key_text(key)
+        xid = await self._xid(after)
+        while True:
+            values |= {"after": after, "after_xid": xid}
+            rows = await self._database.read(statement, values)
+            for xid, after, name, body, entity, stream_key in rows:
+                envelope = reread(self._codec, body, position=after, type_name=name)
+                yield Logged(after, envelope, stream_of(entity, stream_key, envelope))
+            if len(rows) < PAGE:
+                return
+
+    async def _xid(self, position: int) -> int:
+        """Return the transaction that wrote an entry."""
+        if position == 0:
+            return 0
+        rows = await self._database.read(self._sql.entry, {"position": position})
+        return rows[0][0] if rows else 0
+
+    async def position(self) -> int:
+        """Return the last position."""
+        rows = await self._database.read(self._sql.last, {})
+        return rows[0][0] if rows else 0
+
+    def steps(self, events: Sequence[tuple[Envelope[Any], Stream | None]]) -> list[Step]:
+        """Return what appends events, in order; one that is in the log stays as it is."""
+        if not events:
+            return []
+        rows = [self._row(event, stream) for event, stream in events]
+        return [Step(self._sql.append(len(rows)), numbered(rows))]
+
+    def _row(self, event: Envelope[Any], stream: Stream | None) -> dict[str, Any]:
+        return {
+            "entity": None if stream is None else stream.entity,
+            "stream_key": None if stream is None else key_text(stream.key),
+            "key": key_text(event.key),
+            "source": event.source,
+            "message_id": event.id,
+            "type": event.type_name,
+            "time": event.time,
+            "body": self._codec.encode(event),
+        }
+
+
+class _EventStatements(Statements):
+    def page(self, types: int, *, by_key: bool) -> Statement:
+        """Return the query of one page; ``types`` 0 stands for all of them."""
+        return self._for(f"page {by_key}", types, lambda count: self._page(count, by_key=by_key))
+
+    def _page(self, types: int, *, by_key: bool) -> Select[Any]:
+        table = self._schema.events
+        found = select(
+            table.c.xid,
+            table.c.position,
+            table.c.type,
+            table.c.body,
+            table.c.entity,
+            table.c.stream_key,
+        ).where(*self._settled(), self._is_behind())
+        if types:
+            names = [bindparam(f"type_{index}") for index in range(types)]
+            found = found.where(or_(*(table.c.type == name for name in names)))
+        if by_key:
+            found = found.where(table.c.key == bindparam("key"))
+        return found.order_by(*self._order()).limit(PAGE)
+
+    @cached_property
+    def entry(self) -> Statement:
+        table = self._schema.events
+        return self._compile(select(table.c.xid).where(table.c.position == bindparam("position")))
+
+    @cached_property
+    def last(self) -> Statement:
+        table = self._schema.events
+        order = [each.desc() for each in self._order()]
+        return self._compile(
+            select(table.c.position).where(*self._settled()).order_by(*order).limit(1)
+        )
+
+    def append(self, count: int) -> Statement:
+        """Return the statement that appends so many events, in order."""
+        return self._for("append", count, self._append)
+
+    def _append(self, count: int) -> Any:
+        table = self._schema.events
+        insert = sqlite.insert if self._product == "sqlite" else postgresql.insert
+        rows = [
+            {**row_parameters(_COLUMNS, index), "xid": self._own_xid()} for index in range(count)
+        ]
+        return insert(table).values(rows).on_conflict_do_nothing().inline()
+
+    def _own_xid(self) -> ColumnElement[Any]:
+        if self._product == "sqlite":
+            return literal_column("0")
+        return literal_column("pg_current_xact_id()::text::bigint")
+
+    def _settled(self) -> list[ColumnElement[Any]]:
+        """Return what keeps readers before the oldest transaction that still runs."""
+        if self._product == "sqlite":
+            return []
+        oldest = literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+        return [self._schema.events.c.xid < oldest]
+
+    def _is_behind(self) -> ColumnElement[Any]:
+        table = self._schema.events
+        behind = table.c.position > bindparam("after")
+        if self._product == "sqlite":
+            return behind
+        later = table.c.xid > bindparam("after_xid")
+        return or_(later, and_(table.c.xid == bindparam("after_xid"), behind))
+
+    def _order(self) -> list[ColumnElement[Any]]:
+        table = self._schema.events
+        return [table.c.position] if self._product == "sqlite" else [table.c.xid, table.c.position]

@@ -1,0 +1,57 @@
+"""What SQL stores are made of once they are open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from sourceflow.stores.sql.command_log import SqlCommandLog
+from sourceflow.stores.sql.event_log import SqlEventLog
+from sourceflow.stores.sql.inbox import SqlInbox
+from sourceflow.stores.sql.outbox import SqlOutbox
+from sourceflow.stores.sql.streams import Streams
+from sourceflow.stores.sql.view_models import ViewModels
+
+if TYPE_CHECKING:
+    from sourceflow.bus.ports import StoresContext
+    from sourceflow.stores.sql.database import Database
+    from sourceflow.stores.sql.schema import Schema
+
+__all__ = ("Parts",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything that works on one database for one App.
+
+    Attributes:
+        database: Where it is kept.
+        streams: Heads and entities.
+        commands: The command log.
+        events: The event log.
+        inbox: Claims.
+        outbox: What is on its way out.
+        view_models: Rows of view models.
+    """
+
+    database: Database
+    streams: Streams
+    commands: SqlCommandLog
+    events: SqlEventLog
+    inbox: SqlInbox
+    outbox: SqlOutbox
+    view_models: ViewModels
+
+    @classmethod
+    def of(cls, database: Database, schema: Schema, context: StoresContext) -> Self:
+        """Put them together."""
+        codec = context.codec
+        return cls(
+            database=database,
+            streams=Streams(database, schema, codec),
+            commands=SqlCommandLog(database, schema, codec),
+            events=SqlEventLog(database, schema, codec),
+            inbox=SqlInbox(database, schema, context.clock),
+            outbox=SqlOutbox(database, schema, context),
+            view_models=ViewModels(database, schema, codec),
+        )

@@ -1,0 +1,171 @@
+"""Stores in SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from sourceflow.errors import NotRunningError
+from sourceflow.stores.sql.database import open_database
+from sourceflow.stores.sql.dead_letters import SqlDeadLetters
+from sourceflow.stores.sql.parts import Parts
+from sourceflow.stores.sql.schema import PREFIX, build_schema
+from sourceflow.stores.sql.unit_of_work import SqlUnitOfWork
+from sourceflow.stores.sql.url import parse_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sourceflow.bus.changes import Claim, Stream
+    from sourceflow.bus.ports import StoresContext
+    from sourceflow.messages import KeyType
+    from sourceflow.stores.sql.command_log import SqlCommandLog
+    from sourceflow.stores.sql.event_log import SqlEventLog
+    from sourceflow.stores.sql.inbox import SqlInbox
+    from sourceflow.stores.sql.outbox import SqlOutbox
+
+__all__ = ("SqlStores",)
+
+StateT = TypeVar("StateT")
+
+POOL_SIZE = 20
+"""Connections to PostgreSQL at most."""
+
+
+class SqlStores:
+    """Keeps everything in SQLite or PostgreSQL; an effect happens once, over crashes too.
+
+    Args:
+        url: Where the database is: ``sqlite:///orders.db``, ``postgresql://user@host/orders``.
+        prefix: What the names of all tables begin with.
+        schema: The schema they stand in (PostgreSQL); None for the connection's own.
+        create_schema: Whether missing tables are made when an App starts.
+        pool_size: Connections to PostgreSQL at most.
+        timeout: How long one statement, or getting hold of the database, may take.
+
+    Raises:
+        StoreConfigurationError: The URL cannot be read, or is of a database that is not supported.
+        MissingExtraError: The driver is not installed.
+    """
+
+    durable = True
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str = PREFIX,
+        schema: str | None = None,
+        create_schema: bool = True,
+        pool_size: int = POOL_SIZE,
+        timeout: timedelta = timedelta(seconds=30),
+    ) -> None:
+        self._url = parse_url(url)
+        self._schema = build_schema(prefix=prefix, schema=schema)
+        self._create_schema = create_schema
+        self._pool_size = pool_size
+        self._timeout = timeout
+        self._opened: Parts | None = None
+        self._dead_letters: SqlDeadLetters | None = None
+
+    async def open(self, context: StoresContext) -> None:
+        """Connect, and make missing tables.
+
+        Raises:
+            StoreConfigurationError: The database is not as it must be.
+            DependencyError: It does not answer.
+        """
+        database = open_database(self._url, pool_size=self._pool_size, timeout=self._timeout)
+        await database.open()
+        parts = Parts.of(database, self._schema, context)
+        try:
+            if self._create_schema:
+                await database.administer(self._schema.create)
+            await parts.view_models.open(context.view_models)
+        except BaseException:
+            await database.aclose()
+            raise
+        self._dead_letters = SqlDeadLetters(database, self._schema)
+        self._opened = parts
+
+    async def aclose(self) -> None:
+        """Give the outbox rows of this instance up to others, and disconnect."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            try:
+                await opened.outbox.leave()
+            finally:
+                await opened.database.aclose()
+
+    @property
+    def _open(self) -> Parts:
+        if self._opened is None:
+            raise NotRunningError("the stores are not open: start the App first")
+        return self._opened
+
+    def begin(self) -> SqlUnitOfWork:
+        """Begin a unit of work."""
+        return SqlUnitOfWork(self._open)
+
+    async def load(self, stream: Stream, entity_type: type[StateT]) -> StateT | None:
+        """Return an entity, or None."""
+        return (await self._open.streams.head(stream, entity_type, None)).entity
+
+    async def find(self, row_type: type[StateT], key: KeyType) -> StateT | None:
+        """Return a row, or None."""
+        return (await self._open.view_models.row(row_type, key)).value
+
+    async def query(
+        self,
+        row_type: type[StateT],
+        *,
+        where: Mapping[str, object],
+        order_by: str | None,
+        limit: int | None,
+        after: StateT | None,
+    ) -> list[StateT]:
+        """Return rows."""
+        return await self._open.view_models.query(
+            row_type, where=where, order_by=order_by, limit=limit, after=after
+        )
+
+    async def swap(
+        self,
+        row_type: type[StateT],
+        rows: Mapping[KeyType, StateT],
+        *,
+        position: int,
+        claims: Sequence[Claim],
+    ) -> bool:
+        """Put a rebuilt view model in the place of the old one."""
+        raise NotImplementedError
+
+    @property
+    def outbox(self) -> SqlOutbox:
+        """Messages on their way out."""
+        return self._open.outbox
+
+    @property
+    def inbox(self) -> SqlInbox:
+        """What has been handled."""
+        return self._open.inbox
+
+    @property
+    def commands(self) -> SqlCommandLog:
+        """The command log."""
+        return self._open.commands
+
+    @property
+    def events(self) -> SqlEventLog:
+        """The event log."""
+        return self._open.events
+
+    @property
+    def dead_letters(self) -> SqlDeadLetters:
+        """Messages that were given up."""
+        if self._dead_letters is None:
+            raise NotRunningError("the stores are not open: start the App first")
+        return self._dead_letters
+
+    def __repr__(self) -> str:
+        return f"SqlStores({str(self._url)!r})"

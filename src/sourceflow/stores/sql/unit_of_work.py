@@ -1,0 +1,123 @@
+"""One transaction on a database: reads first, then one write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from sourceflow.bus.changes import Claim
+from sourceflow.errors import ConflictError, DuplicateError
+from sourceflow.stores.sql.database import Unfulfilled
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sourceflow.bus.changes import Changes, OutboxRow, RowChange, Stream, StreamChange
+    from sourceflow.bus.ports import Head, Row
+    from sourceflow.messages import KeyType
+    from sourceflow.stores.sql.database import Step
+    from sourceflow.stores.sql.parts import Parts
+
+__all__ = ("SqlUnitOfWork",)
+
+RowT = TypeVar("RowT")
+
+
+class SqlUnitOfWork:
+    """See ``sourceflow.bus.ports.UnitOfWork``.
+
+    Invariant: reads hold nothing, neither a lock nor a connection, so a slow handler is in nobody's
+    way. ``commit`` is one transaction whose every step says which rows it must find; where one
+    does not, nothing is written.
+    """
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing was begun that could be left behind."""
+
+    async def head(self, stream: Stream, entity_type: type[Any], claim: Claim | None) -> Head:
+        """Return the head of a stream and whether a claim is taken."""
+        return await self._parts.streams.head(stream, entity_type, claim)
+
+    async def claimed(self, claims: Sequence[Claim]) -> Collection[Claim]:
+        """Return those of the claims that are taken."""
+        return await self._parts.inbox.claimed(claims)
+
+    async def row(self, row_type: type[RowT], key: KeyType) -> Row[RowT]:
+        """Return a row of a view model."""
+        return await self._parts.view_models.row(row_type, key)
+
+    async def commit(self, changes: Changes) -> Sequence[OutboxRow]:
+        """Write everything, or nothing."""
+        outbox = changes.outbox
+        steps = [*self._steps(changes), *self._parts.outbox.steps(outbox)]
+        if not steps:
+            return ()
+        try:
+            results = await self._parts.database.commit(steps)
+        except Unfulfilled as error:
+            await self._explain(changes)
+            raise ConflictError(f"somebody else has changed the same rows: {error}") from error
+        return self._parts.outbox.leaving(outbox, results[-1]) if outbox else ()
+
+    def _steps(self, changes: Changes) -> list[Step]:
+        parts = self._parts
+        steps = parts.inbox.steps(_not_logged(changes))
+        step = changes.stream
+        if step is not None:
+            steps += parts.streams.steps(step)
+            if step.command is not None:
+                steps.append(parts.commands.step(step.stream, step.expected + 1, step.command))
+        for change in changes.rows:
+            row = parts.view_models.step(change)
+            if row is not None:
+                steps.append(row)
+        return [*steps, *parts.events.steps(changes.events)]
+
+    async def _explain(self, changes: Changes) -> None:
+        """Say who was quicker.
+
+        Raises:
+            DuplicateError: A claim, or the command's place in the log, is taken.
+            ConflictError: The stream's head or a row has moved on.
+        """
+        claims = list(changes.claims)
+        step = changes.stream
+        if step is not None and step.command is not None:
+            claims.append(Claim(step.command.source, step.command.id, ""))
+        for claim in await self._parts.inbox.claimed(claims):
+            raise DuplicateError(f"{claim} is taken")
+        if step is not None:
+            await self._explain_head(step)
+        for change in changes.rows:
+            await self._explain_row(change)
+
+    async def _explain_head(self, step: StreamChange) -> None:
+        number = await self._parts.streams.number(step.stream)
+        if number != step.expected:
+            raise ConflictError(
+                f"{step.stream.entity} {step.stream.key!r} is at {number}, not {step.expected}"
+            )
+
+    async def _explain_row(self, change: RowChange) -> None:
+        version = await self._parts.view_models.version(change.row_type, change.key)
+        if version != change.expected:
+            raise ConflictError(
+                f"{change.row_type.__name__} {change.key!r} is in version {version}, "
+                f"not {change.expected}"
+            )
+
+
+def _not_logged(changes: Changes) -> list[Claim]:
+    """Return the claims that need a row: a command in the log is claimed by its place there."""
+    step = changes.stream
+    if step is None or step.command is None:
+        return changes.claims
+    logged = Claim(step.command.source, step.command.id, "")
+    return [claim for claim in changes.claims if claim != logged]
