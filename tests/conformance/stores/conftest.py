@@ -63,51 +63,61 @@ class Listing(ViewModel, indexes=("total", "country", "seen")):
     notes: list[str] = msgspec.field(default_factory=list)
 
 
-class MemoryBackend:
-    """All that it holds is in one object, which one App after the other may open."""
+class Backend:
+    """Opens stores, one App after the other, all on the same data."""
 
     def __init__(self, clock):
         self._clock = clock
-        self._stores = MemoryStores()
+        self._opened = []
 
     async def open(self, app, types):
-        await self._stores.open(_context(app, types, self._clock))
-        return self._stores
-
-
-class SqliteBackend:
-    """A file; each App, or later run, opens it anew."""
-
-    def __init__(self, clock, folder):
-        self._clock = clock
-        self._url = f"sqlite:///{folder / 'stores.db'}"
-
-    async def open(self, app, types):
-        stores = SqlStores(self._url)
-        await stores.open(_context(app, types, self._clock))
+        stores = self._stores()
+        await stores.open(StoresContext(app, Codec(Registry(types)), self._clock, (Listing,)))
+        self._opened.append(stores)
         return stores
 
+    async def aclose(self):
+        for stores in self._opened:
+            await stores.aclose()
 
-class PostgresBackend:
+
+class MemoryBackend(Backend):
+    """All that it holds is in one object."""
+
+    def __init__(self, clock):
+        super().__init__(clock)
+        self._kept = MemoryStores()
+
+    def _stores(self):
+        return self._kept
+
+
+class SqliteBackend(Backend):
+    """A file."""
+
+    def __init__(self, clock, folder):
+        super().__init__(clock)
+        self._url = f"sqlite:///{folder / 'stores.db'}"
+
+    def _stores(self):
+        return SqlStores(self._url)
+
+
+class PostgresBackend(Backend):
     """A schema of its own in the server of this run."""
 
     def __init__(self, clock):
-        self._clock = clock
+        super().__init__(clock)
         self._schema = f"t{secrets.token_hex(8)}"
 
-    async def open(self, app, types):
-        stores = SqlStores(postgres_url(), schema=self._schema)
-        await stores.open(_context(app, types, self._clock))
-        return stores
+    def _stores(self):
+        return SqlStores(postgres_url(), schema=self._schema)
 
-    async def drop(self):
+    async def aclose(self):
+        await super().aclose()
         connection = await asyncpg.connect(postgres_url())
         await connection.execute(f"DROP SCHEMA IF EXISTS {self._schema} CASCADE")
         await connection.close()
-
-
-def _context(app, types, clock):
-    return StoresContext(app, Codec(Registry(types)), clock, (Listing,))
 
 
 class Shop:
@@ -236,18 +246,17 @@ def clock():
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
 async def backend(request, clock, tmp_path):
-    if request.param == "memory":
-        yield MemoryBackend(clock)
-    elif request.param == "sqlite":
-        yield SqliteBackend(clock, tmp_path)
-    else:
-        postgres = PostgresBackend(clock)
-        yield postgres
-        await postgres.drop()
+    match request.param:
+        case "memory":
+            backend = MemoryBackend(clock)
+        case "sqlite":
+            backend = SqliteBackend(clock, tmp_path)
+        case _:
+            backend = PostgresBackend(clock)
+    yield backend
+    await backend.aclose()
 
 
 @pytest.fixture
 async def shop(backend):
-    stores = await backend.open("shop", (Pay, Paid, Refunded))
-    yield Shop(backend, stores, "shop")
-    await stores.aclose()
+    return Shop(backend, await backend.open("shop", (Pay, Paid, Refunded)), "shop")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -124,12 +125,17 @@ def _shape(where: DeadLetterFilter) -> _Shape:
 def _values(where: DeadLetterFilter) -> dict[str, Any]:
     return {
         "type_name": where.type_name,
-        "reason": "" if where.reason is None else where.reason.casefold(),
+        "reason": None if where.reason is None else _literally(where.reason.casefold()),
         "source": where.source,
         "message_id": where.message_id,
         "since": where.since,
         "until": where.until,
     }
+
+
+def _literally(text: str) -> str:
+    """Return a text whose % and _ are nothing but themselves in a LIKE."""
+    return re.sub("([/%_])", r"/\1", text)
 
 
 class _LetterStatements(Statements):
@@ -181,7 +187,7 @@ class _LetterStatements(Statements):
         table = self._schema.dead_letters
         found: dict[str, ColumnElement[bool]] = {
             "type_name": table.c.type == bindparam("type_name"),
-            "reason": func.lower(table.c.reason).contains(bindparam("reason"), autoescape=False),
+            "reason": func.lower(table.c.reason).contains(bindparam("reason"), escape="/"),
             "source": table.c.source == bindparam("source"),
             "message_id": table.c.message_id == bindparam("message_id"),
             "since": table.c.time >= bindparam("since"),

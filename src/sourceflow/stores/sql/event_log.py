@@ -144,7 +144,7 @@ class _EventStatements(Statements):
         table = self._schema.events
         insert = sqlite.insert if self._product == "sqlite" else postgresql.insert
         rows = [
-            {**row_parameters(_COLUMNS, index), "xid": self._own_xid()} for index in range(count)
+            {**row_parameters(table, _COLUMNS, index), "xid": self._own_xid()} for index in range(count)
         ]
         return insert(table).values(rows).on_conflict_do_nothing().inline()
 

@@ -75,7 +75,7 @@ class _ClaimStatements(Statements):
 
     def _taken(self, count: int) -> Any:
         claims, commands = self._schema.claims, self._schema.commands
-        parameters = [row_parameters(_COLUMNS, index) for index in range(count)]
+        parameters = [row_parameters(claims, _COLUMNS, index) for index in range(count)]
         here = select(claims.c.source, claims.c.message_id, claims.c.subscriber).where(
             or_(
                 *(
@@ -106,7 +106,7 @@ class _ClaimStatements(Statements):
         table = self._schema.claims
         insert = sqlite.insert if self._product == "sqlite" else postgresql.insert
         rows = [
-            {**row_parameters(_COLUMNS, index), "expires": bindparam("expires")}
+            {**row_parameters(table, _COLUMNS, index), "expires": bindparam("expires")}
             for index in range(count)
         ]
         statement = insert(table).values(rows)

@@ -213,14 +213,17 @@ class _OutboxStatements(Statements):
         table = self._schema.outbox
         rows = []
         for index in range(count):
-            values = row_parameters(_WRITTEN, index)
-            values["owner"] = case((self._is_behind(values), null()), else_=bindparam("owner"))
+            values = row_parameters(table, _WRITTEN, index)
+            values["owner"] = case((self._is_behind(values), null()), else_=self._owner())
             rows.append(values)
         return (
             insert(table)
             .values(rows)
             .returning(table.c.position, table.c.owner.is_not(None).label("value"))
         )
+
+    def _owner(self) -> Any:
+        return bindparam("owner", type_=self._schema.outbox.c.owner.type)
 
     def _is_behind(self, values: dict[str, Any]) -> ColumnElement[bool]:
         """Whether an older row of the lane is not this instance's."""
@@ -230,7 +233,7 @@ class _OutboxStatements(Statements):
             .where(
                 *(older.c[name] == values[name] for name in _LANE),
                 older.c.parked.is_(None),
-                or_(older.c.owner.is_(None), older.c.owner != bindparam("owner")),
+                or_(older.c.owner.is_(None), older.c.owner != self._owner()),
             )
             .exists()
         )

@@ -13,6 +13,7 @@ from sourceflow.stores.sql.types import Converting
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from sqlalchemy import Table
     from sqlalchemy.engine import Dialect
     from sqlalchemy.sql import ClauseElement
 
@@ -113,9 +114,9 @@ def numbered(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {f"{name}_{index}": value for index, row in enumerate(values) for name, value in row.items()}
 
 
-def row_parameters(columns: Iterable[str], index: int) -> dict[str, Any]:
-    """Return parameters for one of many rows."""
-    return {column: bindparam(f"{column}_{index}") for column in columns}
+def row_parameters(table: Table, columns: Iterable[str], index: int) -> dict[str, Any]:
+    """Return parameters for one of many rows of a table."""
+    return {name: bindparam(f"{name}_{index}", type_=table.c[name].type) for name in columns}
 
 
 def _converters(
