@@ -102,6 +102,7 @@ FROZEN = {
         "SendManyError",
         "Settlement",
         "SourceflowError",
+        "StoreConfigurationError",
         "UnknownTypeError",
         "UseSelfSendError",
         "WiringError",

@@ -196,6 +196,11 @@ class Shop:
         async with self.stores.begin() as uow:
             return await uow.head(self.stream(key), Order, claim)
 
+    async def version(self, key):
+        """The version that whoever changes a row must name."""
+        async with self.stores.begin() as uow:
+            return (await uow.row(Listing, key)).version
+
     async def commands(self, key="o-1", **options):
         return [each async for each in self.stores.commands.read(self.stream(key), **options)]
 

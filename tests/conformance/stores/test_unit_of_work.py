@@ -249,7 +249,8 @@ async def test_what_was_read_is_not_changed_by_later_writes(shop):
     row = await shop.stores.find(shop.Listing, "l-1")
     listed = await shop.query()
     await shop.commit(shop.handled(1, entity=shop.Order(id="o-1", paid=Decimal(5))))
-    await shop.commit(Changes(rows=[shop.put(shop.Listing(id="l-1", country="Peru"), 1)]))
+    version = await shop.version("l-1")
+    await shop.commit(Changes(rows=[shop.put(shop.Listing(id="l-1", country="Peru"), version)]))
     assert order == shop.Order(id="o-1")
     assert row == shop.Listing(id="l-1")
     assert listed == [row]

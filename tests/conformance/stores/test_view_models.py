@@ -42,7 +42,7 @@ async def test_a_row_is_found_by_its_key(shop):
 
 async def test_a_removed_row_is_neither_found_nor_listed(shop):
     await shop.list(shop.Listing(id="l-1"), shop.Listing(id="l-2"))
-    await shop.commit(Changes(rows=[shop.remove("l-1", 1)]))
+    await shop.commit(Changes(rows=[shop.remove("l-1", await shop.version("l-1"))]))
     assert await shop.stores.find(shop.Listing, "l-1") is None
     assert keys(await shop.query()) == ["l-2"]
 
@@ -121,7 +121,7 @@ async def test_rows_with_the_same_value_come_by_key(shop, order_by):
 
 async def test_a_page_goes_on_behind_a_row_that_is_gone(priced):
     first = (await priced.query(order_by="total", limit=2))[-1]
-    await priced.commit(Changes(rows=[priced.remove(first.id, 1)]))
+    await priced.commit(Changes(rows=[priced.remove(first.id, await priced.version(first.id))]))
     assert totals(await priced.query(order_by="total", after=first)) == list(SORTED[2:])
 
 

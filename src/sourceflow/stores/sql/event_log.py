@@ -59,15 +59,15 @@ class SqlEventLog:
         values: dict[str, Any] = {f"type_{index}": name for index, name in enumerate(names or ())}
         if key is not None:
             values["key"] = key_text(key)
-        xid = await self._xid(after)
+        values |= {"after": after, "after_xid": await self._xid(after)}
         while True:
-            values |= {"after": after, "after_xid": xid}
             rows = await self._database.read(statement, values)
-            for xid, after, name, body, entity, stream_key in rows:
-                envelope = reread(self._codec, body, position=after, type_name=name)
-                yield Logged(after, envelope, stream_of(entity, stream_key, envelope))
+            for _, position, name, body, entity, stream_key in rows:
+                envelope = reread(self._codec, body, position=position, type_name=name)
+                yield Logged(position, envelope, stream_of(entity, stream_key, envelope))
             if len(rows) < PAGE:
                 return
+            values["after_xid"], values["after"] = rows[-1][:2]
 
     async def _xid(self, position: int) -> int:
         """Return the transaction that wrote an entry."""
@@ -117,7 +117,7 @@ class _EventStatements(Statements):
             table.c.stream_key,
         ).where(*self._settled(), self._is_behind())
         if types:
-            names = [bindparam(f"type_{index}") for index in range(types)]
+            names: list[Any] = [bindparam(f"type_{index}") for index in range(types)]
             found = found.where(or_(*(table.c.type == name for name in names)))
         if by_key:
             found = found.where(table.c.key == bindparam("key"))
@@ -144,7 +144,8 @@ class _EventStatements(Statements):
         table = self._schema.events
         insert = sqlite.insert if self._product == "sqlite" else postgresql.insert
         rows = [
-            {**row_parameters(table, _COLUMNS, index), "xid": self._own_xid()} for index in range(count)
+            {**row_parameters(table, _COLUMNS, index), "xid": self._own_xid()}
+            for index in range(count)
         ]
         return insert(table).values(rows).on_conflict_do_nothing().inline()
 
@@ -157,7 +158,9 @@ class _EventStatements(Statements):
         """Return what keeps readers before the oldest transaction that still runs."""
         if self._product == "sqlite":
             return []
-        oldest = literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+        oldest: ColumnElement[Any] = literal_column(
+            "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+        )
         return [self._schema.events.c.xid < oldest]
 
     def _is_behind(self) -> ColumnElement[Any]:

@@ -111,4 +111,3 @@ class _ClaimStatements(Statements):
         ]
         statement = insert(table).values(rows)
         return (statement if anew else statement.on_conflict_do_nothing()).inline()
-

@@ -15,7 +15,6 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    literal_column,
     null,
     or_,
     select,
@@ -24,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sourceflow.bus.changes import Destination, OutboxRow, Stream
-from sourceflow.errors import MessageError, UnknownTypeError
+from sourceflow.errors import MessageError
 from sourceflow.messages import key_text
 from sourceflow.stores.sql.database import Statement, Statements, Step, numbered, row_parameters
 from sourceflow.stores.sql.stored import stream_of
@@ -127,7 +126,8 @@ class SqlOutbox:
     async def oldest(self) -> datetime | None:
         """Return when the oldest row of this App that waits was written; None without any."""
         ((_, oldest),) = await self._database.read(self._sql.depth, {"app": self._app})
-        return oldest
+        written: datetime | None = oldest
+        return written
 
     async def sent(self, rows: Sequence[OutboxRow]) -> None:
         """Forget rows that have arrived."""
@@ -364,9 +364,7 @@ class _OutboxStatements(Statements):
         table = self._schema.outbox
         return self._compile(
             update(table)
-            .where(
-                table.c.position == bindparam("position"), table.c.created < bindparam("before")
-            )
+            .where(table.c.position == bindparam("position"), table.c.created < bindparam("before"))
             .values(parked=bindparam("reason"))
             .returning(table.c.position)
         )

@@ -138,7 +138,14 @@ class SqlStores:
         claims: Sequence[Claim],
     ) -> bool:
         """Put a rebuilt view model in the place of the old one."""
-        raise NotImplementedError
+        parts = self._open
+        async with parts.database.transaction() as session:
+            await parts.view_models.replace(session, row_type, rows)
+            await session.run(parts.inbox.steps(claims, anew=False))
+            moved = await parts.events.position() != position
+            if moved:
+                await session.undo()
+        return not moved
 
     @property
     def outbox(self) -> SqlOutbox:

@@ -15,7 +15,9 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
+    insert,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -23,18 +25,20 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sourceflow.bus.ports import Row
 from sourceflow.domain.handlers import DELETE
 from sourceflow.messages import key_text, state_info
+from sourceflow.stores.memory.view_models import query_rows
 from sourceflow.stores.sql.database import Statement, Statements, Step
+from sourceflow.stores.sql.database.statement import DIALECTS
 from sourceflow.stores.sql.schema import Word
 from sourceflow.stores.sql.types import Document
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from sqlalchemy.sql import ColumnElement
 
     from sourceflow.bus.changes import RowChange
     from sourceflow.messages import Codec, KeyType
-    from sourceflow.stores.sql.database import Database
+    from sourceflow.stores.sql.database import Database, Session
     from sourceflow.stores.sql.schema import Schema
     from sourceflow.stores.sql.url import Product
 
@@ -93,6 +97,42 @@ class ViewModels:
         rows = await self._database.read(sql.get, {"view": sql.name, "key": key_text(key)})
         return rows[0][0] if rows else 0
 
+    async def query(
+        self,
+        row_type: type[RowT],
+        *,
+        where: Mapping[str, object],
+        order_by: str | None,
+        limit: int | None,
+        after: RowT | None,
+    ) -> list[RowT]:
+        """Return rows; see ``query_rows``."""
+        sql = self._sql(row_type)
+        found = await self._database.read(sql.all, {"view": sql.name})
+        rows = [self._codec.decode_state(row_type, document) for (document,) in found]
+        return query_rows(row_type, rows, where=where, order_by=order_by, limit=limit, after=after)
+
+    async def replace(
+        self, session: Session, row_type: type[RowT], rows: Mapping[KeyType, RowT]
+    ) -> None:
+        """Let other rows count from the commit of a transaction on.
+
+        Who read a row before finds another one, or none, in its place, and loses the race.
+        """
+        sql = self._sql(row_type)
+        if sql.lock is not None:
+            await session.write(sql.lock, {})
+        ((generation,),) = await session.write(sql.advance, {"view": sql.name})
+        for key, row in rows.items():
+            values = {
+                "generation": generation,
+                "key": key_text(key),
+                "version": 1 + secrets.randbits(60),
+                "document": self._codec.encode_state(row),
+            }
+            await session.write(sql.fill, values)
+        await session.write(sql.clear, {"generation": generation})
+
     def step(self, change: RowChange) -> Step | None:
         """Return what changes a row; None where one that was never there is removed."""
         sql = self._sql(change.row_type)
@@ -115,9 +155,9 @@ class _RowStatements(Statements):
 
     @cached_property
     def register(self) -> Statement:
-        insert = sqlite.insert if self._product == "sqlite" else postgresql.insert
+        insert_ = sqlite.insert if self._product == "sqlite" else postgresql.insert
         return self._compile(
-            insert(self._schema.views)
+            insert_(self._schema.views)
             .values(name=bindparam("view"), generation=1)
             .on_conflict_do_nothing()
             .inline()
@@ -129,10 +169,49 @@ class _RowStatements(Statements):
         return self._compile(select(table.c.version, table.c.document).where(*self._is_it()))
 
     @cached_property
-    def create(self) -> Statement:
-        insert = sqlite.insert if self._product == "sqlite" else postgresql.insert
+    def all(self) -> Statement:
+        table = self.table
         return self._compile(
-            insert(self.table)
+            select(table.c.document).where(table.c.generation == self._generation())
+        )
+
+    @cached_property
+    def lock(self) -> Statement | None:
+        """Wait for transactions that change rows, and let none begin (PostgreSQL).
+
+        A later statement of theirs sees what was committed meanwhile, and with it the generation.
+        """
+        if self._product == "sqlite":
+            return None
+        name = DIALECTS[self._product].identifier_preparer.format_table(self.table)
+        return self._compile(text(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE"))
+
+    @cached_property
+    def advance(self) -> Statement:
+        views = self._schema.views
+        return self._compile(
+            update(views)
+            .where(views.c.name == bindparam("view"))
+            .values(generation=views.c.generation + 1)
+            .returning(views.c.generation)
+        )
+
+    @cached_property
+    def fill(self) -> Statement:
+        names = ("generation", "key", "version", "document")
+        values: dict[str, Any] = {name: bindparam(name) for name in names}
+        return self._compile(insert(self.table).values(values).inline())
+
+    @cached_property
+    def clear(self) -> Statement:
+        table = self.table
+        return self._compile(delete(table).where(table.c.generation < bindparam("generation")))
+
+    @cached_property
+    def create(self) -> Statement:
+        insert_ = sqlite.insert if self._product == "sqlite" else postgresql.insert
+        return self._compile(
+            insert_(self.table)
             .values(
                 generation=self._generation(),
                 key=bindparam("key"),

@@ -4,4 +4,14 @@ from sourceflow.stores.sql.database.open import open_database
 from sourceflow.stores.sql.database.port import Database, Session, Step, Unfulfilled
 from sourceflow.stores.sql.database.statement import Statement, Statements, numbered, row_parameters
 
-__all__ = ("Database", "Session", "Statement", "Statements", "Step", "Unfulfilled", "numbered", "open_database", "row_parameters")
+__all__ = (
+    "Database",
+    "Session",
+    "Statement",
+    "Statements",
+    "Step",
+    "Unfulfilled",
+    "numbered",
+    "open_database",
+    "row_parameters",
+)

@@ -55,18 +55,22 @@ class Session(Protocol):
         """Run steps; see ``Database.commit``."""
         ...
 
+    async def undo(self) -> None:
+        """Leave nothing behind, although the transaction ends without an exception."""
+        ...
+
 
 class Database(Protocol):
     """A database: short transactions and reads, nothing that waits for a handler.
 
     Every call raises ``DependencyError`` where the database does not answer. A write that was cut
     off may have taken effect.
-
-    Attributes:
-        product: Which database it is.
     """
 
-    product: Product
+    @property
+    def product(self) -> Product:
+        """Which database it is."""
+        ...
 
     async def open(self) -> None:
         """Connect.

@@ -106,8 +106,16 @@ class PostgresDatabase:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresSession]:
         """Open a transaction."""
-        async with self._connection() as connection, connection.transaction():
-            yield PostgresSession(self, connection)
+        async with self._connection() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            session = PostgresSession(self, connection)
+            try:
+                yield session
+            except BaseException:
+                await uncut(transaction.rollback())
+                raise
+            await uncut(transaction.rollback() if session.undone else transaction.commit())
 
     async def administer(self, work: Callable[[Connection], ResultT]) -> ResultT:
         """Run something on a SQLAlchemy connection, in one transaction; one instance at a time."""
@@ -152,7 +160,7 @@ class PostgresDatabase:
             raise self._away(error) from error
 
     def _away(self, error: BaseException) -> DependencyError:
-        return DependencyError(f"{self._url} does not answer: {error or type(error).__name__}")
+        return DependencyError(f"{self._url} does not answer: {str(error) or type(error).__name__}")
 
     def __repr__(self) -> str:
         return f"PostgresDatabase({str(self._url)!r})"
@@ -161,11 +169,12 @@ class PostgresDatabase:
 class PostgresSession:
     """See ``sourceflow.stores.sql.database.Session``."""
 
-    __slots__ = ("_connection", "_database")
+    __slots__ = ("_connection", "_database", "undone")
 
     def __init__(self, database: PostgresDatabase, connection: _Connection) -> None:
         self._database = database
         self._connection = connection
+        self.undone = False
 
     async def read(self, statement: Statement, values: Mapping[str, Any]) -> list[Sequence[Any]]:
         """Return the rows of a query."""
@@ -176,7 +185,11 @@ class PostgresSession:
 
     async def run(self, steps: Sequence[Step]) -> list[list[Any]]:
         """Run steps."""
-        return await self._database.run_all(self._connection, steps)
+        return await self._database.run_all(self._connection, steps) if steps else []
+
+    async def undo(self) -> None:
+        """Leave nothing behind."""
+        self.undone = True
 
 
 _LOCK: Final = 7_311_602_954_308_871_465

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from contextlib import asynccontextmanager
 from functools import partial
@@ -19,7 +18,8 @@ from sourceflow.stores.sql.database.sqlite_steps import fetch, run_steps
 from sourceflow.stores.sql.database.sqlite_thread import SqliteThread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    import asyncio
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from datetime import timedelta
 
     from sqlalchemy import Connection
@@ -92,7 +92,7 @@ class SqliteDatabase:
         session = SqliteSession()
         ended = self._writer.submit(session.serve, alone=True)
         try:
-            await self._answer(session.begun(ended))
+            await self._named(session.begun(ended))
             yield session
         except BaseException:
             session.end(commit=False)
@@ -108,8 +108,12 @@ class SqliteDatabase:
         return result
 
     async def _answer(self, future: asyncio.Future[Any]) -> Any:
+        return await self._named(future)
+
+    async def _named(self, answer: Awaitable[Any]) -> Any:
+        """Give the driver's errors the names of the port."""
         try:
-            return await future
+            return await answer
         except sqlite3.IntegrityError as error:
             raise Unfulfilled(str(error)) from error
         except sqlite3.OperationalError as error:

@@ -34,6 +34,7 @@ class SqliteSession:
     def __init__(self) -> None:
         self._loop: Final = asyncio.get_running_loop()
         self._calls: queue.SimpleQueue[_Call | bool] = queue.SimpleQueue()
+        self._undone = False
         self._begun: asyncio.Future[None] = self._loop.create_future()
 
     async def begun(self, ended: asyncio.Future[Any]) -> None:
@@ -59,6 +60,10 @@ class SqliteSession:
         results: list[list[Any]] = await self._call(partial(run_steps, prepared))
         return results
 
+    async def undo(self) -> None:
+        """Leave nothing behind."""
+        self._undone = True
+
     def _call(self, job: Job) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = self._loop.create_future()
         self._calls.put(_Call(job, future))
@@ -66,7 +71,7 @@ class SqliteSession:
 
     def end(self, *, commit: bool) -> None:
         """Let the thread go, after what was asked for."""
-        self._calls.put(commit)
+        self._calls.put(commit and not self._undone)
 
     def serve(self, connection: sqlite3.Connection) -> None:
         """Be the thread's job: run calls until the end.

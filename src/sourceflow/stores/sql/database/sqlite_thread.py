@@ -125,11 +125,9 @@ class SqliteThread:
     def _run_group(self, connection: sqlite3.Connection, jobs: list[_Waiting]) -> list[_Answer]:
         if jobs[0].alone or not self._groups:
             return [_run_one(connection, each) for each in jobs]
-        answers: list[_Answer] = []
         try:
             connection.execute("BEGIN IMMEDIATE")
-            for each in jobs:
-                answers.append(_run_in_savepoint(connection, each))
+            answers = [_run_in_savepoint(connection, each) for each in jobs]
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             if connection.in_transaction:
@@ -166,7 +164,7 @@ def _run_in_savepoint(connection: sqlite3.Connection, waiting: _Waiting) -> _Ans
     connection.execute("SAVEPOINT job")
     try:
         result = waiting.job(connection)
-    except Exception as error:  # noqa: BLE001 - it belongs to who asked
+    except Exception as error:
         if not connection.in_transaction:
             raise
         connection.execute("ROLLBACK TO job")

@@ -24,7 +24,7 @@ __all__ = ("Statement", "Statements", "numbered", "row_parameters")
 
 DIALECTS: Final[dict[Product, Dialect]] = {
     "sqlite": pysqlite.dialect(paramstyle="qmark"),
-    "postgresql": asyncpg.dialect(),
+    "postgresql": asyncpg.dialect(),  # type: ignore[no-untyped-call]
 }
 
 Converter = tuple[int, "Callable[[Any], Any]"]
@@ -45,9 +45,7 @@ class Statement:
         self.text: str = str(compiled)
         self._names: tuple[str, ...] = tuple(compiled.positiontup)
         self._constants = {
-            name: bind.effective_value
-            for name, bind in compiled.binds.items()
-            if not bind.required
+            name: bind.effective_value for name, bind in compiled.binds.items() if not bind.required
         }
         types = [compiled.binds[name].type for name in self._names]
         columns = [column[3] for column in compiled._result_columns]  # noqa: SLF001 - no other way to learn a result's types
@@ -111,7 +109,9 @@ class Statements:
 
 def numbered(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the values of many rows under the names that ``row_parameters`` gives them."""
-    return {f"{name}_{index}": value for index, row in enumerate(values) for name, value in row.items()}
+    return {
+        f"{name}_{index}": value for index, row in enumerate(values) for name, value in row.items()
+    }
 
 
 def row_parameters(table: Table, columns: Iterable[str], index: int) -> dict[str, Any]:
