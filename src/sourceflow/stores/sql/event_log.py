@@ -16,7 +16,7 @@ from sourceflow.stores.sql.stored import reread, stream_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Sequence
 
-    from sqlalchemy.sql import ColumnElement, Select
+    from sqlalchemy.sql import ColumnElement
 
     from sourceflow.bus.changes import Stream
     from sourceflow.messages import Codec, Envelope, KeyType
@@ -106,7 +106,7 @@ class _EventStatements(Statements):
         """Return the query of one page; ``types`` 0 stands for all of them."""
         return self._for(f"page {by_key}", types, lambda count: self._page(count, by_key=by_key))
 
-    def _page(self, types: int, *, by_key: bool) -> Select[Any]:
+    def _page(self, types: int, *, by_key: bool) -> Any:
         table = self._schema.events
         found = select(
             table.c.xid,

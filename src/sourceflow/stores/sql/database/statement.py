@@ -93,7 +93,7 @@ class Statements:
 
     def __init__(self, schema: Schema, product: Product) -> None:
         self._schema = schema
-        self._product = product
+        self._product: Product = product
         self._counted: dict[tuple[str, int], Statement] = {}
 
     def _compile(self, clause: ClauseElement) -> Statement:
