@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable
 
 __all__ = ("uncut",)
 
 ResultT = TypeVar("ResultT")
 
 
-async def uncut(work: Coroutine[Any, Any, ResultT]) -> ResultT:
+async def uncut(work: Awaitable[ResultT]) -> ResultT:
     """Run something to its end; a cancellation of the caller goes on only after that.
 
     What the work raised is dropped if the caller was cancelled: nobody is left to hear it.

@@ -10,7 +10,6 @@ from uuid import uuid4
 
 import msgspec
 from sqlalchemy import bindparam, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from sourceflow.bus.dead_letter import DeadLetter
 from sourceflow.stores.sql.database import Statement, Statements
@@ -143,9 +142,8 @@ class _LetterStatements(Statements):
     def save(self) -> Statement:
         """Insert a letter; a later one of the same message takes its place in the order, too."""
         table = self._schema.dead_letters
-        insert = sqlite.insert if self._product == "sqlite" else postgresql.insert
         names = [each.name for each in table.c if each.name != "position"]
-        statement = insert(table).values({name: bindparam(name) for name in names})
+        statement = self._insert(table).values({name: bindparam(name) for name in names})
         kept = {"source", "message_id", "id"}
         changed = {name: statement.excluded[name] for name in names if name not in kept}
         return self._compile(

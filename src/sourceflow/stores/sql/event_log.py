@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, bindparam, literal_column, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from sourceflow.bus.ports import Logged
 from sourceflow.messages import key_text
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from sourceflow.bus.changes import Stream
     from sourceflow.messages import Codec, Envelope, KeyType
-    from sourceflow.stores.sql.database import Database
+    from sourceflow.stores.sql.database import Database, Session
     from sourceflow.stores.sql.schema import Schema
 
 __all__ = ("SqlEventLog",)
@@ -81,6 +80,12 @@ class SqlEventLog:
         rows = await self._database.read(self._sql.last, {})
         return rows[0][0] if rows else 0
 
+    async def has_moved(self, session: Session, position: int) -> bool:
+        """Return whether anything committed stands behind a position, readable yet or not."""
+        found = await session.read(self._sql.entry, {"position": position})
+        values = {"after": position, "after_xid": found[0][0] if found else 0}
+        return bool(await session.read(self._sql.behind, values))
+
     def steps(self, events: Sequence[tuple[Envelope[Any], Stream | None]]) -> list[Step]:
         """Return what appends events, in order; one that is in the log stays as it is."""
         if not events:
@@ -136,18 +141,22 @@ class _EventStatements(Statements):
             select(table.c.position).where(*self._settled()).order_by(*order).limit(1)
         )
 
+    @cached_property
+    def behind(self) -> Statement:
+        table = self._schema.events
+        return self._compile(select(table.c.position).where(self._is_behind()).limit(1))
+
     def append(self, count: int) -> Statement:
         """Return the statement that appends so many events, in order."""
         return self._for("append", count, self._append)
 
     def _append(self, count: int) -> Any:
         table = self._schema.events
-        insert = sqlite.insert if self._product == "sqlite" else postgresql.insert
         rows = [
             {**row_parameters(table, _COLUMNS, index), "xid": self._own_xid()}
             for index in range(count)
         ]
-        return insert(table).values(rows).on_conflict_do_nothing().inline()
+        return self._insert(table).values(rows).on_conflict_do_nothing().inline()
 
     def _own_xid(self) -> ColumnElement[Any]:
         if self._product == "sqlite":

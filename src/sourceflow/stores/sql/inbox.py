@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, bindparam, or_, select, union_all
-from sqlalchemy.dialects import postgresql, sqlite
 
 from sourceflow.bus.changes import Claim
 from sourceflow.stores.sql.database import Statement, Statements, Step, numbered, row_parameters
@@ -104,10 +103,9 @@ class _ClaimStatements(Statements):
 
     def _take(self, count: int, *, anew: bool) -> Any:
         table = self._schema.claims
-        insert = sqlite.insert if self._product == "sqlite" else postgresql.insert
         rows = [
             {**row_parameters(table, _COLUMNS, index), "expires": bindparam("expires")}
             for index in range(count)
         ]
-        statement = insert(table).values(rows)
+        statement = self._insert(table).values(rows)
         return (statement if anew else statement.on_conflict_do_nothing()).inline()

@@ -14,13 +14,11 @@ from sqlalchemy import (
     case,
     delete,
     func,
-    insert,
     null,
     or_,
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from sourceflow.bus.changes import Destination, OutboxRow, Stream
 from sourceflow.errors import MessageError
@@ -53,7 +51,7 @@ PATIENCE: Final = timedelta(hours=24)
 """How long a row of an unknown type waits for a newer instance, before it is parked."""
 
 _LANE: Final = ("app", "entity", "stream_key", "kind", "destination")
-_IDENTITY: Final = ("app", "source", "message_id", "kind", "destination")
+_IDENTITY: Final = ("source", "message_id", "kind", "destination")
 _WRITTEN: Final = (
     "app", "entity", "stream_key", "kind", "destination",
     "source", "message_id", "type", "body", "created",
@@ -85,15 +83,17 @@ class SqlOutbox:
         return self._behind
 
     def steps(self, rows: Sequence[OutboxRow]) -> list[Step]:
-        """Return what keeps rows; the step yields for each whether it may leave at once."""
+        """Return what keeps rows; the step yields each one's owner."""
         if not rows:
             return []
         values = numbered([self._values(row) for row in rows])
         return [Step(self._sql.append(len(rows)), values | {"owner": self._owner})]
 
-    def leaving(self, rows: Sequence[OutboxRow], results: Sequence[bool]) -> Sequence[OutboxRow]:
-        """Return the rows that may leave at once, of those that ``steps`` kept."""
-        leaving = [row for row, leaves in zip(rows, results, strict=True) if leaves]
+    def leaving(
+        self, rows: Sequence[OutboxRow], owners: Sequence[str | None]
+    ) -> Sequence[OutboxRow]:
+        """Return the rows that may leave at once: those that ``steps`` kept for this instance."""
+        leaving = [row for row, owner in zip(rows, owners, strict=True) if owner]
         if len(leaving) < len(rows):
             self._behind = True
         return leaving
@@ -210,6 +210,7 @@ class _OutboxStatements(Statements):
         return self._for("append", count, self._append)
 
     def _append(self, count: int) -> Any:
+        # The owner itself comes back: in a RETURNING of SQLite 3.40, IS NOT NULL may be wrong.
         table = self._schema.outbox
         rows = []
         for index in range(count):
@@ -217,9 +218,9 @@ class _OutboxStatements(Statements):
             values["owner"] = case((self._is_behind(values), null()), else_=self._owner())
             rows.append(values)
         return (
-            insert(table)
+            self._insert(table)
             .values(rows)
-            .returning(table.c.position, table.c.owner.is_not(None).label("value"))
+            .returning(table.c.position, table.c.owner.label("value"))
         )
 
     def _owner(self) -> Any:
@@ -262,12 +263,11 @@ class _OutboxStatements(Statements):
 
     def _forget(self, count: int) -> Any:
         table = self._schema.outbox
-        each = ("source", "message_id", "kind", "destination")
         return delete(table).where(
             table.c.app == bindparam("app"),
             or_(
                 *(
-                    and_(*(table.c[name] == bindparam(f"{name}_{index}") for name in each))
+                    and_(*(table.c[name] == bindparam(f"{name}_{index}") for name in _IDENTITY))
                     for index in range(count)
                 )
             ),
@@ -284,8 +284,7 @@ class _OutboxStatements(Statements):
     @cached_property
     def live(self) -> Statement:
         table = self._schema.instances
-        insert_ = sqlite.insert if self._product == "sqlite" else postgresql.insert
-        statement = insert_(table).values(
+        statement = self._insert(table).values(
             id=bindparam("owner"), app=bindparam("app"), alive_until=bindparam("until")
         )
         return self._compile(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from sourceflow.errors import NotRunningError
 from sourceflow.stores.sql.database import open_database
@@ -28,7 +28,7 @@ __all__ = ("SqlStores",)
 
 StateT = TypeVar("StateT")
 
-POOL_SIZE = 20
+POOL_SIZE: Final = 20
 """Connections to PostgreSQL at most."""
 
 
@@ -142,7 +142,7 @@ class SqlStores:
         async with parts.database.transaction() as session:
             await parts.view_models.replace(session, row_type, rows)
             await session.run(parts.inbox.steps(claims, anew=False))
-            moved = await parts.events.position() != position
+            moved = await parts.events.has_moved(session, position)
             if moved:
                 await session.undo()
         return not moved

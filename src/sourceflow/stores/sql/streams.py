@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, exists, literal, select, true, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from sourceflow.bus.changes import UNCHANGED
 from sourceflow.bus.ports import Head
@@ -103,8 +102,7 @@ class _StreamStatements(Statements):
     def create(self) -> Statement:
         """Insert a head; one that a replay has left at 0 is as good as none."""
         table = self._schema.streams
-        insert = sqlite.insert if self._product == "sqlite" else postgresql.insert
-        statement = insert(table).values(
+        statement = self._insert(table).values(
             entity=bindparam("entity"),
             key=bindparam("key"),
             number=bindparam("number"),

@@ -15,12 +15,10 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
-    insert,
     select,
     text,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from sourceflow.bus.ports import Row
 from sourceflow.domain.handlers import DELETE
@@ -46,8 +44,8 @@ __all__ = ("ViewModels",)
 
 RowT = TypeVar("RowT")
 
-MAX_NAME: Final = 40
-"""Characters of a view model's name that a table's name shows; PostgreSQL takes 63 bytes in all."""
+MAX_TABLE: Final = 63 - len("_pkey")
+"""Characters of a table's name: PostgreSQL tells 63 bytes apart, and its key's name is longer."""
 
 
 class ViewModels:
@@ -155,9 +153,8 @@ class _RowStatements(Statements):
 
     @cached_property
     def register(self) -> Statement:
-        insert_ = sqlite.insert if self._product == "sqlite" else postgresql.insert
         return self._compile(
-            insert_(self._schema.views)
+            self._insert(self._schema.views)
             .values(name=bindparam("view"), generation=1)
             .on_conflict_do_nothing()
             .inline()
@@ -200,7 +197,7 @@ class _RowStatements(Statements):
     def fill(self) -> Statement:
         names = ("generation", "key", "version", "document")
         values: dict[str, Any] = {name: bindparam(name) for name in names}
-        return self._compile(insert(self.table).values(values).inline())
+        return self._compile(self._insert(self.table).values(values).inline())
 
     @cached_property
     def clear(self) -> Statement:
@@ -209,9 +206,8 @@ class _RowStatements(Statements):
 
     @cached_property
     def create(self) -> Statement:
-        insert_ = sqlite.insert if self._product == "sqlite" else postgresql.insert
         return self._compile(
-            insert_(self.table)
+            self._insert(self.table)
             .values(
                 generation=self._generation(),
                 key=bindparam("key"),
@@ -247,7 +243,7 @@ class _RowStatements(Statements):
 
 
 def _table(schema: Schema, name: str) -> Table:
-    table_name = f"{schema.prefix}view_{_slug(name)}"
+    table_name = _table_name(f"{schema.prefix}view_", name)
     return Table(
         table_name,
         schema.metadata,
@@ -260,9 +256,14 @@ def _table(schema: Schema, name: str) -> Table:
     )
 
 
-def _slug(name: str) -> str:
-    """Return a name fit for a table; what is lost on the way comes back as a checksum."""
-    slug = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:MAX_NAME]
-    if slug == name.lower():
-        return slug
-    return f"{slug}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+def _table_name(prefix: str, name: str) -> str:
+    """Return the name of a view model's table: OrderSummary becomes order_summary.
+
+    Two view models never share one: what the words do not tell is told by a checksum.
+    """
+    words = re.findall(r"[A-Z][a-z0-9]*|[a-z0-9]+", name)
+    table = prefix + "_".join(words).lower()
+    if "".join(words) == name == "".join(map(str.capitalize, words)) and len(table) <= MAX_TABLE:
+        return table
+    checksum = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{table[: MAX_TABLE - len(checksum) - 1]}_{checksum}"

@@ -49,7 +49,7 @@ class PostgresDatabase:
         self._pool_size = pool_size
         self._timeout = timeout.total_seconds()
         self._pool: asyncpg.Pool | None = None
-        self._combined: dict[tuple[int, ...], Combined] = {}
+        self._combined: dict[tuple[tuple[Statement, int | None], ...], Combined] = {}
 
     async def open(self) -> None:
         """Connect once, to see that the address is right; other connections come as needed."""
@@ -139,7 +139,7 @@ class PostgresDatabase:
 
     def _combine(self, steps: Sequence[Step]) -> Combined:
         """Return the steps as one statement; the shapes of transactions are few, and kept."""
-        shape = tuple(id(step.statement) for step in steps)
+        shape = tuple((step.statement, step.rows) for step in steps)
         found = self._combined.get(shape)
         if found is None:
             if len(self._combined) >= SHAPES:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
@@ -19,7 +19,7 @@ from sourceflow.stores.sql.database.sqlite_thread import SqliteThread
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
     from datetime import timedelta
 
     from sqlalchemy import Connection
@@ -91,15 +91,16 @@ class SqliteDatabase:
         """Open a transaction; nobody else writes meanwhile."""
         session = SqliteSession()
         ended = self._writer.submit(session.serve, alone=True)
-        try:
-            await self._named(session.begun(ended))
-            yield session
-        except BaseException:
-            session.end(commit=False)
-            await uncut(self._answer(ended))
-            raise
-        session.end(commit=True)
-        await uncut(self._answer(ended))
+        with self._named():
+            try:
+                await session.begun(ended)
+                yield session
+            except BaseException:
+                session.end(commit=False)
+                await uncut(ended)
+                raise
+            session.end(commit=True)
+            await uncut(ended)
 
     async def administer(self, work: Callable[[Connection], ResultT]) -> ResultT:
         """Run something on a SQLAlchemy connection, in one transaction."""
@@ -108,12 +109,14 @@ class SqliteDatabase:
         return result
 
     async def _answer(self, future: asyncio.Future[Any]) -> Any:
-        return await self._named(future)
+        with self._named():
+            return await future
 
-    async def _named(self, answer: Awaitable[Any]) -> Any:
+    @contextmanager
+    def _named(self) -> Iterator[None]:
         """Give the driver's errors the names of the port."""
         try:
-            return await answer
+            yield
         except sqlite3.IntegrityError as error:
             raise Unfulfilled(str(error)) from error
         except sqlite3.OperationalError as error:

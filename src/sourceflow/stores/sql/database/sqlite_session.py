@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sourceflow.stores.sql.database.sqlite_steps import fetch, run_steps
+from sourceflow.stores.sql.database.sqlite_thread import settle
 
 if TYPE_CHECKING:
     import sqlite3
@@ -80,25 +81,16 @@ class SqliteSession:
             sqlite3.Error: The transaction could not begin, or not be committed.
         """
         connection.execute("BEGIN IMMEDIATE")
-        self._loop.call_soon_threadsafe(_give, self._begun, None, None)
+        self._loop.call_soon_threadsafe(settle, self._begun, None, None)
         try:
             while not isinstance(call := self._calls.get(), bool):
                 try:
                     result, error = call.job(connection), None
                 except Exception as caught:  # noqa: BLE001 - it belongs to who asked
                     result, error = None, caught
-                self._loop.call_soon_threadsafe(_give, call.future, result, error)
+                self._loop.call_soon_threadsafe(settle, call.future, result, error)
             if call:
                 connection.execute("COMMIT")
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-
-
-def _give(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-    if future.done():  # who asked has given up
-        return
-    if error is None:
-        future.set_result(result)
-    else:
-        future.set_exception(error)

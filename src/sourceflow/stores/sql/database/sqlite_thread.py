@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from sourceflow.errors import DependencyError
 
-__all__ = ("Job", "SqliteThread")
+__all__ = ("Job", "SqliteThread", "settle")
 
 GROUP: Final = 100
 """Jobs of one group at most: none waits much longer for its answer than the disk takes."""
@@ -120,7 +120,7 @@ class SqliteThread:
 
     def _tell(self, answers: list[_Answer]) -> None:
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(_settle, answers)
+        self._loop.call_soon_threadsafe(_settle_all, answers)
 
     def _run_group(self, connection: sqlite3.Connection, jobs: list[_Waiting]) -> list[_Answer]:
         if jobs[0].alone or not self._groups:
@@ -165,7 +165,7 @@ def _run_in_savepoint(connection: sqlite3.Connection, waiting: _Waiting) -> _Ans
     try:
         result = waiting.job(connection)
     except Exception as error:
-        if not connection.in_transaction:
+        if not connection.in_transaction:  # SQLite has undone everybody's part
             raise
         connection.execute("ROLLBACK TO job")
         connection.execute("RELEASE job")
@@ -174,12 +174,16 @@ def _run_in_savepoint(connection: sqlite3.Connection, waiting: _Waiting) -> _Ans
     return _Answer(waiting.future, result, None)
 
 
-def _settle(answers: list[_Answer]) -> None:
-    """Give answers to who still waits for them."""
-    for future, result, error in answers:
-        if future.done():  # who asked has given up
-            continue
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
+def _settle_all(answers: list[_Answer]) -> None:
+    for answer in answers:
+        settle(*answer)
+
+
+def settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    """Give an answer to who still waits for it; to be called in the event loop."""
+    if future.done():  # who asked has given up
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)

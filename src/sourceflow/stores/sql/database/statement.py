@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.dialects.sqlite import pysqlite
 
@@ -98,6 +99,11 @@ class Statements:
 
     def _compile(self, clause: ClauseElement) -> Statement:
         return Statement(clause, self._product)
+
+    def _insert(self, table: Table) -> Any:
+        """Begin an INSERT that may say what to do on a conflict: each product has its own."""
+        insert = sqlite.insert if self._product == "sqlite" else postgresql.insert
+        return insert(table)
 
     def _for(self, name: str, count: int, build: Callable[[int], ClauseElement]) -> Statement:
         """Return the statement for so many rows, compiled once."""
