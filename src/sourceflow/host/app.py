@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from sourceflow.bus.middleware import Middleware
     from sourceflow.bus.ports import DeadLetters, Stores, Transport
-    from sourceflow.bus.replay import Rebuilt, Replayed
+    from sourceflow.bus.rebuild import Rebuilt
+    from sourceflow.bus.replay import Replayed
     from sourceflow.clock import Clock
     from sourceflow.domain.entity import Entity
     from sourceflow.domain.view_model import ViewModel
@@ -311,7 +312,7 @@ class App:
         wiring = self._running.wiring
         if view not in wiring.arguments or not issubclass(view, View):
             raise LookupError(f"{view.__name__} is not among the views of the App {self._name!r}")
-        return await self._running.replay.rebuild(view)
+        return await self._running.rebuild.rebuild(view)
 
     async def drained(self, *, timeout: float | timedelta = 30.0) -> None:  # noqa: ASYNC109 - the time is the App's clock's
         """Wait until everything that was sent is handled; for tests and demonstrations.

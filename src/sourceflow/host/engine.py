@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from sourceflow.bus.command_bus import CommandBus
 from sourceflow.bus.event_bus import EventBus
+from sourceflow.bus.history import History
 from sourceflow.bus.locks import KeyedLocks
 from sourceflow.bus.middleware import around
 from sourceflow.bus.observer import Observer, Observers
 from sourceflow.bus.ports import StoresContext, TransportContext
+from sourceflow.bus.rebuild import Rebuild
 from sourceflow.bus.receiver import Receiver
 from sourceflow.bus.relay import Relay
 from sourceflow.bus.replay import Replay
@@ -154,14 +156,16 @@ class Engine:
             clock=self.clock,
             observer=self.observer,
         )
+        self.history = History(wiring=self.wiring, stores=self.stores, commands=self.commands)
         self.replay = Replay(
             wiring=self.wiring,
             stores=self.stores,
-            commands=self.commands,
+            history=self.history,
             events=self.events,
             locks=locks,
             clock=self.clock,
         )
+        self.rebuild = Rebuild(wiring=self.wiring, stores=self.stores, events=self.events)
 
     def _transport_context(self) -> TransportContext:
         return TransportContext(
