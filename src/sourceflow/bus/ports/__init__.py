@@ -1,7 +1,7 @@
 """What the bus asks of stores and transports: small contracts that one suite tests on each of them."""
 
 from sourceflow.bus.dead_letter import DeadLetter, DeadLetterFilter
-from sourceflow.bus.ports.boxes import Inbox, Outbox
+from sourceflow.bus.ports.boxes import Inbox, Outbox, Parked
 from sourceflow.bus.ports.dead_letters import DeadLetters
 from sourceflow.bus.ports.logs import CommandLog, EventLog, Logged
 from sourceflow.bus.ports.stores import Stores, StoresContext
@@ -28,6 +28,7 @@ __all__ = (
     "Logged",
     "Outbox",
     "Outgoing",
+    "Parked",
     "Receive",
     "Row",
     "Stores",

@@ -4,33 +4,21 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import uuid4
 
-from sqlalchemy import (
-    and_,
-    bindparam,
-    case,
-    delete,
-    func,
-    null,
-    or_,
-    select,
-    update,
-)
-
 from sourceflow.bus.changes import Destination, OutboxRow, Stream
-from sourceflow.errors import MessageError
+from sourceflow.bus.ports import Parked
+from sourceflow.errors import MessageError, UnknownTypeError
 from sourceflow.messages import key_text
-from sourceflow.stores.sql.database import Statement, Statements, Step, numbered, row_parameters
+from sourceflow.stores.sql.database import Step, numbered
+from sourceflow.stores.sql.handover import Handover, Placed
+from sourceflow.stores.sql.outbox_statements import BATCH, OutboxStatements
 from sourceflow.stores.sql.stored import stream_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
-
-    from sqlalchemy.sql import ColumnElement
 
     from sourceflow.bus.ports import StoresContext
     from sourceflow.messages import Codec
@@ -44,18 +32,8 @@ log = logging.getLogger(__name__)
 ALIVE: Final = timedelta(seconds=30)
 """How long after its last sign of life an instance keeps its rows."""
 
-BATCH: Final = 500
-"""Rows that are taken over at a time."""
-
 PATIENCE: Final = timedelta(hours=24)
 """How long a row of an unknown type waits for a newer instance, before it is parked."""
-
-_LANE: Final = ("app", "entity", "stream_key", "kind", "destination")
-_IDENTITY: Final = ("source", "message_id", "kind", "destination")
-_WRITTEN: Final = (
-    "app", "entity", "stream_key", "kind", "destination",
-    "source", "message_id", "type", "body", "created",
-)  # fmt: skip
 
 
 class SqlOutbox:
@@ -73,30 +51,42 @@ class SqlOutbox:
         self._clock = context.clock
         self._app = context.app
         self._owner = uuid4().hex
-        self._sql = _OutboxStatements(schema, database.product)
-        self._unreadable: dict[int, tuple[str, ...]] = {}
+        self._sql = OutboxStatements(schema, database.product)
+        self._unreadable: dict[int, _Unreadable] = {}
+        self._handover = Handover(context.clock)
         self._behind = False
 
     @property
     def behind(self) -> bool:
-        """Whether rows of this process wait until older ones of other instances are gone."""
-        return self._behind
+        """Whether ``take`` should be called soon: it may have rows that this process waits for."""
+        return self._behind or self._handover.holds_back
 
     def steps(self, rows: Sequence[OutboxRow]) -> list[Step]:
-        """Return what keeps rows; the step yields each one's owner."""
+        """Return what keeps rows; the step yields the position of each that is this instance's."""
         if not rows:
             return []
         values = numbered([self._values(row) for row in rows])
         return [Step(self._sql.append(len(rows)), values | {"owner": self._owner})]
 
-    def leaving(
-        self, rows: Sequence[OutboxRow], owners: Sequence[str | None]
+    async def commit(
+        self, rows: Sequence[OutboxRow], write: Callable[[], Awaitable[Sequence[int | None]]]
     ) -> Sequence[OutboxRow]:
-        """Return the rows that may leave at once: those that ``steps`` kept for this instance."""
-        leaving = [row for row, owner in zip(rows, owners, strict=True) if owner]
-        if len(leaving) < len(rows):
-            self._behind = True
-        return leaving
+        """Commit rows; return those that may leave at once.
+
+        Args:
+            rows: What ``steps`` was called with.
+            write: Commits those steps among others; returns what they yield.
+        """
+        with self._handover.commit():
+            positions = await write()
+            own = [
+                Placed(position, row)
+                for row, position in zip(rows, positions, strict=True)
+                if position is not None
+            ]
+            if len(own) < len(rows):
+                self._behind = True
+            return self._handover.give(own)
 
     def _values(self, row: OutboxRow) -> dict[str, Any]:
         envelope = row.envelope
@@ -116,7 +106,7 @@ class SqlOutbox:
     async def unsent(self) -> Sequence[OutboxRow]:
         """Return the rows of this App that wait, in the order of their commits."""
         found = await self._database.read(self._sql.unsent, {"app": self._app})
-        return [row for _, row in map(self._read, found) if row is not None]
+        return [self._read(each).row for each in found]
 
     async def depth(self) -> int:
         """Return how many rows of this App wait."""
@@ -145,237 +135,119 @@ class SqlOutbox:
             ]
         )
         await self._database.write(self._sql.forget(len(rows)), values | {"app": self._app})
+        self._handover.sent(rows)
 
     async def take(self) -> Sequence[OutboxRow]:
-        """Give a sign of life, and take over rows that nobody alive owns."""
+        """Give a sign of life, and take over rows that nobody alive owns.
+
+        Returns:
+            Rows to be sent; with them such of this instance's own as ``commit`` held back.
+        """
+        return await self._handover.take(self._take)
+
+    async def _take(self, every: bool) -> Sequence[Placed]:
         now = self._clock.now()
-        values = {"owner": self._owner, "app": self._app, "now": now, "until": now + ALIVE}
+        values: dict[str, Any] = {
+            "owner": self._owner,
+            "app": self._app,
+            "now": now,
+            "until": now + ALIVE,
+        }
+        await self._look_at_unreadable(values)
+        values["unreadable"] = list(self._unreadable)
         async with self._database.transaction() as session:
             if self._sql.lock is not None:
                 await session.read(self._sql.lock, {"app": self._app})
             await session.write(self._sql.live, values)
-            found = await session.write(self._sql.take, values)
-            rows = self._readable(found)
-            kept = {position for position, _ in rows}
-            for each in found:
-                if each[0] not in kept:
-                    await session.write(self._sql.free, {"position": each[0]})
+            found = await session.write(self._sql.own, values) if every else []
+            taken = await session.write(self._sql.take, values)
+            placed = self._readable([*found, *taken])
+            kept = {each.position for each in placed}
+            unread = [each[0] for each in taken if each[0] not in kept]
+            if unread:
+                await session.write(self._sql.free, {"positions": unread})
             waiting = await session.read(self._sql.behind, values)
-        self._behind = bool(waiting)
-        await self._park(now)
-        return [row for _, row in rows]
+        self._behind = bool(waiting) or len(taken) == BATCH
+        return placed
 
-    def _readable(self, found: Sequence[Sequence[Any]]) -> list[tuple[int, OutboxRow]]:
+    async def _look_at_unreadable(self, values: Mapping[str, Any]) -> None:
+        """Forget what a newer instance has taken; park what nobody came for."""
+        if not self._unreadable:
+            return
+        values = {**values, "unreadable": list(self._unreadable)}
+        found = await self._database.read(self._sql.still_unreadable, values)
+        left = {position for (position,) in found}
+        self._unreadable = {
+            position: each for position, each in self._unreadable.items() if position in left
+        }
+        for reason in {each.reason for each in self._unreadable.values()}:
+            await self._park(reason, values)
+
+    async def _park(self, reason: str, values: Mapping[str, Any]) -> None:
+        positions = [at for at, each in self._unreadable.items() if each.reason == reason]
+        before = values["now"] - PATIENCE
+        parked = await self._database.write(
+            self._sql.park, {**values, "positions": positions, "before": before, "reason": reason}
+        )
+        for (position,) in parked:
+            del self._unreadable[position]
+            log.error(
+                "the outbox row %s is parked (%s): nobody could read it for a day", position, reason
+            )
+
+    def _readable(self, found: Sequence[Sequence[Any]]) -> list[Placed]:
         """Return what this instance can send; a row that it can't read holds up its lane."""
-        self._unreadable = {}
-        rows: list[tuple[int, OutboxRow]] = []
+        rows: list[Placed] = []
+        lanes = {each.lane for each in self._unreadable.values()}
         for each in sorted(found, key=lambda row: int(row[0])):
-            lane = tuple(each[1:5])
-            if lane in self._unreadable.values():
+            position, lane = each[0], tuple(each[1:5])
+            if lane in lanes:
                 continue
-            position, row = self._read(each)
-            if row is None:
-                self._unreadable[position] = lane
-            else:
-                rows.append((position, row))
+            try:
+                rows.append(self._read(each))
+            except MessageError as error:
+                log.warning("the outbox row %s cannot be read: %s", position, error)
+                self._unreadable[position] = _Unreadable(lane, _reason(error))
+                lanes.add(lane)
         return rows
 
-    def _read(self, found: Sequence[Any]) -> tuple[int, OutboxRow | None]:
+    def _read(self, found: Sequence[Any]) -> Placed:
+        """Return a row as it was written.
+
+        Raises:
+            MessageError: Its message cannot be read.
+        """
         position, entity, key, kind, name, type_name, body = found
-        try:
-            envelope = self._codec.decode(body, type_hint=type_name)
-        except MessageError as error:
-            log.warning("the outbox row %s cannot be read: %s", position, error)
-            return position, None
+        envelope = self._codec.decode(body, type_hint=type_name)
         destination = Destination(kind, name)
         stream = stream_of(entity, key, envelope) or Stream(entity, key)
-        row = OutboxRow(envelope, destination, stream, None if destination.is_local else body)
-        return position, row
+        sent = None if destination.is_local else body
+        return Placed(position, OutboxRow(envelope, destination, stream, sent))
 
-    async def _park(self, now: datetime) -> None:
-        """Set aside what no newer instance has come for."""
-        for position in self._unreadable:
-            values = {"position": position, "before": now - PATIENCE, "reason": "UnknownType"}
-            if await self._database.write(self._sql.park, values):
-                log.error("the outbox row %s is parked: nobody could read it for a day", position)
+    async def parked(self, *, limit: int = 100, after: int = 0) -> Sequence[Parked]:
+        """Return what was set aside because nobody could read it, oldest first."""
+        values = {"app": self._app, "limit": limit, "after": after}
+        return [
+            Parked(position, type_name, message_id, Destination(kind, name), reason, created)
+            for position, type_name, message_id, kind, name, reason, created in (
+                await self._database.read(self._sql.parked, values)
+            )
+        ]
+
+    async def unpark(self, positions: Sequence[int]) -> int:
+        """Let parked rows wait for a sender again, for another day; return how many."""
+        values = {"app": self._app, "positions": positions, "now": self._clock.now()}
+        return len(await self._database.write(self._sql.unpark, values))
 
     async def leave(self) -> None:
         """Give this instance's rows up for others to take."""
         await self._database.write(self._sql.leave, {"owner": self._owner})
 
 
-class _OutboxStatements(Statements):
-    def append(self, count: int) -> Statement:
-        """Return the statement that keeps so many rows, in order."""
-        return self._for("append", count, self._append)
+class _Unreadable(NamedTuple):
+    lane: tuple[str, ...]
+    reason: str
 
-    def _append(self, count: int) -> Any:
-        # The owner itself comes back: in a RETURNING of SQLite 3.40, IS NOT NULL may be wrong.
-        table = self._schema.outbox
-        rows = []
-        for index in range(count):
-            values = row_parameters(table, _WRITTEN, index)
-            values["owner"] = case((self._is_behind(values), null()), else_=self._owner())
-            rows.append(values)
-        return (
-            self._insert(table)
-            .values(rows)
-            .returning(table.c.position, table.c.owner.label("value"))
-        )
 
-    def _owner(self) -> Any:
-        return bindparam("owner", type_=self._schema.outbox.c.owner.type)
-
-    def _is_behind(self, values: dict[str, Any]) -> ColumnElement[bool]:
-        """Whether an older row of the lane is not this instance's."""
-        older = self._schema.outbox.alias("older")
-        return (
-            select(1)
-            .where(
-                *(older.c[name] == values[name] for name in _LANE),
-                older.c.parked.is_(None),
-                or_(older.c.owner.is_(None), older.c.owner != self._owner()),
-            )
-            .exists()
-        )
-
-    @cached_property
-    def unsent(self) -> Statement:
-        table = self._schema.outbox
-        return self._compile(
-            select(*self._columns())
-            .where(table.c.app == bindparam("app"), table.c.parked.is_(None))
-            .order_by(table.c.position)
-        )
-
-    @cached_property
-    def depth(self) -> Statement:
-        table = self._schema.outbox
-        return self._compile(
-            select(func.count(), func.min(table.c.created)).where(
-                table.c.app == bindparam("app"), table.c.parked.is_(None)
-            )
-        )
-
-    def forget(self, count: int) -> Statement:
-        """Return the statement that removes so many rows."""
-        return self._for("forget", count, self._forget)
-
-    def _forget(self, count: int) -> Any:
-        table = self._schema.outbox
-        return delete(table).where(
-            table.c.app == bindparam("app"),
-            or_(
-                *(
-                    and_(*(table.c[name] == bindparam(f"{name}_{index}") for name in _IDENTITY))
-                    for index in range(count)
-                )
-            ),
-        )
-
-    @cached_property
-    def lock(self) -> Statement | None:
-        """Let one instance of an App take over at a time (PostgreSQL; SQLite has one writer)."""
-        if self._product == "sqlite":
-            return None
-        name = func.hashtextextended(bindparam("app"), 0)
-        return self._compile(select(func.pg_advisory_xact_lock(name)))
-
-    @cached_property
-    def live(self) -> Statement:
-        table = self._schema.instances
-        statement = self._insert(table).values(
-            id=bindparam("owner"), app=bindparam("app"), alive_until=bindparam("until")
-        )
-        return self._compile(
-            statement.on_conflict_do_update(
-                index_elements=[table.c.id],
-                set_={"alive_until": statement.excluded.alive_until},
-            ).inline()
-        )
-
-    @cached_property
-    def leave(self) -> Statement:
-        table = self._schema.instances
-        return self._compile(delete(table).where(table.c.id == bindparam("owner")))
-
-    @cached_property
-    def take(self) -> Statement:
-        table = self._schema.outbox
-        row = table.alias("row")
-        free = (
-            select(row.c.position)
-            .where(*self._is_free(row), ~self._is_held_up(row))
-            .order_by(row.c.position)
-            .limit(BATCH)
-        )
-        if self._product == "postgresql":
-            free = free.with_for_update(skip_locked=True, of=row)
-        return self._compile(
-            update(table)
-            .where(table.c.position.in_(free))
-            .values(owner=bindparam("owner"))
-            .returning(*self._columns())
-        )
-
-    @cached_property
-    def behind(self) -> Statement:
-        """Yield a row where free rows wait for older ones of other instances."""
-        row = self._schema.outbox.alias("row")
-        return self._compile(
-            select(row.c.position).where(*self._is_free(row), self._is_held_up(row)).limit(1)
-        )
-
-    def _is_free(self, row: Any) -> list[ColumnElement[bool]]:
-        return [
-            row.c.app == bindparam("app"),
-            row.c.parked.is_(None),
-            or_(row.c.owner.is_(None), row.c.owner.not_in(self._alive())),
-        ]
-
-    def _is_held_up(self, row: Any) -> ColumnElement[bool]:
-        older = self._schema.outbox.alias("older")
-        return (
-            select(1)
-            .where(
-                *(older.c[name] == row.c[name] for name in _LANE),
-                older.c.position < row.c.position,
-                older.c.parked.is_(None),
-                older.c.owner != bindparam("owner"),
-                older.c.owner.in_(self._alive()),
-            )
-            .exists()
-        )
-
-    def _alive(self) -> Any:
-        table = self._schema.instances
-        return select(table.c.id).where(table.c.alive_until >= bindparam("now"))
-
-    @cached_property
-    def free(self) -> Statement:
-        table = self._schema.outbox
-        return self._compile(
-            update(table).where(table.c.position == bindparam("position")).values(owner=null())
-        )
-
-    @cached_property
-    def park(self) -> Statement:
-        table = self._schema.outbox
-        return self._compile(
-            update(table)
-            .where(table.c.position == bindparam("position"), table.c.created < bindparam("before"))
-            .values(parked=bindparam("reason"))
-            .returning(table.c.position)
-        )
-
-    def _columns(self) -> list[Any]:
-        table = self._schema.outbox
-        return [
-            table.c.position,
-            table.c.entity,
-            table.c.stream_key,
-            table.c.kind,
-            table.c.destination,
-            table.c.type,
-            table.c.body,
-        ]
+def _reason(error: MessageError) -> str:
+    return "UnknownType" if isinstance(error, UnknownTypeError) else "Malformed"

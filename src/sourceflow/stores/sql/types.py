@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Dialect
 
-__all__ = ("Converting", "Document", "Time", "counter", "micros_of", "time_of")
+__all__ = ("Converting", "Document", "Numbers", "Time", "counter", "micros_of", "time_of")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -73,6 +74,21 @@ class Document(TypeDecorator[bytes]):
     def reader(self, product: str) -> Callable[[Any], Any] | None:  # noqa: ARG002 - the protocol's
         """See ``Converting``."""
         return _bytes_of
+
+
+class Numbers(TypeDecorator[list[int]]):
+    """A list of whole numbers as a parameter on SQLite, which has no arrays: a JSON text."""
+
+    impl = Text
+    cache_ok = True
+
+    def writer(self, product: str) -> Callable[[Any], Any] | None:  # noqa: ARG002 - the protocol's
+        """See ``Converting``."""
+        return json.dumps
+
+    def reader(self, product: str) -> Callable[[Any], Any] | None:  # noqa: ARG002 - the protocol's
+        """See ``Converting``."""
+        return None
 
 
 def micros_of(time: datetime | None) -> int | None:

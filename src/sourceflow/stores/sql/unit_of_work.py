@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sourceflow.bus.changes import Claim
@@ -55,16 +56,23 @@ class SqlUnitOfWork:
 
     async def commit(self, changes: Changes) -> Sequence[OutboxRow]:
         """Write everything, or nothing."""
-        outbox = changes.outbox
-        steps = [*self._steps(changes), *self._parts.outbox.steps(outbox)]
+        outbox = self._parts.outbox
+        rows = changes.outbox
+        steps = [*self._steps(changes), *outbox.steps(rows)]
         if not steps:
             return ()
         try:
-            results = await self._parts.database.commit(steps)
+            if not rows:
+                await self._parts.database.commit(steps)
+                return ()
+            return await outbox.commit(rows, partial(self._write, steps))
         except Unfulfilled as error:
             await self._explain(changes)
             raise ConflictError(f"somebody else has changed the same rows: {error}") from error
-        return self._parts.outbox.leaving(outbox, results[-1]) if outbox else ()
+
+    async def _write(self, steps: Sequence[Step]) -> Sequence[Any]:
+        """Commit steps; return what the last of them yields."""
+        return (await self._parts.database.commit(steps))[-1]
 
     def _steps(self, changes: Changes) -> list[Step]:
         parts = self._parts

@@ -11,12 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from sourceflow.errors import AwsConfigurationError
+from sourceflow.resilience.waits import sleep_unless
 from sourceflow.transports.aws.listener_status import ListenerState, ListenerStatus
 from sourceflow.transports.aws.places import Places
 from sourceflow.transports.aws.pollers import Pollers
 from sourceflow.transports.aws.probe import Probe
 from sourceflow.transports.aws.processor import Again, Ended, HandBack, Processor
-from sourceflow.transports.aws.waits import sleep_unless
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -19,10 +19,10 @@ from sourceflow.errors import (
 )
 from sourceflow.resilience.backoff import Backoff
 from sourceflow.resilience.circuit_breaker import CircuitBreaker, CircuitOptions
+from sourceflow.resilience.waits import sleep_unless
 from sourceflow.transports.aws.batcher import Batcher
 from sourceflow.transports.aws.client import PublishEntry, SendEntry
 from sourceflow.transports.aws.entries import EntryPolicy, see_entries_through
-from sourceflow.transports.aws.waits import sleep_unless
 from sourceflow.transports.aws.wire import group_of, message_size, wire_attributes
 
 if TYPE_CHECKING:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from sourceflow.stores.sql import outbox_statements
+
 
 def ids(rows):
     return [row.envelope.id for row in rows]
@@ -78,9 +80,43 @@ async def test_what_nobody_could_read_for_a_day_is_parked_and_holds_up_nothing(i
     older = await instances.open(instances.Paid)
     assert ids(await older.outbox.take()) == []
     await instances.clock.advance(timedelta(hours=24, seconds=1))
-    assert ids(await older.outbox.take()) == []
     assert ids(await older.outbox.take()) == ["b"]
     assert await older.outbox.depth() == 1
+    (parked,) = await older.outbox.parked()
+    assert (parked.type_name, parked.message_id, parked.reason) == ("Shipped", "a", "UnknownType")
+    assert parked.destination == instances.topic
+    assert await older.outbox.parked(after=parked.position) == []
+
+
+async def test_a_parked_row_can_be_tried_again(instances):
+    newer = await instances.open()
+    await instances.send(newer, "a", event_type=instances.Shipped)
+    await newer.aclose()
+    older = await instances.open(instances.Paid)
+    await older.outbox.take()
+    await instances.clock.advance(timedelta(hours=24, seconds=1))
+    await older.outbox.take()
+    (parked,) = await older.outbox.parked()
+    assert await older.outbox.unpark([parked.position, 99]) == 1
+    assert await older.outbox.parked() == []
+    newer = await instances.open()
+    assert ids(await newer.outbox.take()) == ["a"]
+
+
+async def test_many_rows_that_cannot_be_read_do_not_hold_up_the_others(instances, monkeypatch):
+    monkeypatch.setattr(outbox_statements, "BATCH", 3)
+    newer = await instances.open()
+    for number in range(4):
+        await instances.send(newer, f"x{number}", event_type=instances.Shipped, key=f"k{number}")
+    await instances.send(newer, "a")
+    await newer.aclose()
+    older = await instances.open(instances.Paid)
+    assert ids(await older.outbox.take()) == []
+    assert ids(await older.outbox.take()) == ["a"]
+    newer = await instances.open()
+    assert ids(await newer.outbox.take()) == ["x0", "x1", "x2"]
+    assert ids(await newer.outbox.take()) == ["x3"]
+    assert ids(await older.outbox.take()) == []
 
 
 async def test_the_age_of_the_oldest_row_is_known(instances):
