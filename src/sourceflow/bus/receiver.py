@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from sourceflow.bus.family import Family
 from sourceflow.bus.outcome import (
     Discarded,
     Done,
@@ -13,7 +14,6 @@ from sourceflow.bus.outcome import (
     Rejected,
     RetryLater,
 )
-from sourceflow.bus.relay import Family
 from sourceflow.errors import (
     DependencyError,
     DepthExceededError,
@@ -133,7 +133,7 @@ class Receiver:
         await self._leave(event, delivered.rows)
         if delivered.failed:
             return _failed(delivered.failed)
-        self._relay.arrived(event.id)
+        self._relay.expected.arrived(event.id)
         if not delivered.fresh:
             self._observer.duplicate(event)
             return Duplicate()

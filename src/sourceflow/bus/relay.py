@@ -8,10 +8,12 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from sourceflow.bus.dead_letter import DeadLetter, describe_error
+from sourceflow.bus.expected import Expected
 from sourceflow.bus.ports import Outgoing
+from sourceflow.bus.settling import Settling
 from sourceflow.errors import (
     AwsRequestError,
     CircuitOpenError,
@@ -23,20 +25,25 @@ from sourceflow.errors import (
     Reject,
     Retry,
 )
+from sourceflow.messages import key_text
 from sourceflow.resilience.backoff import Backoff
+from sourceflow.resilience.waits import sleep_unless
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Sequence
 
     from sourceflow.bus.changes import OutboxRow
+    from sourceflow.bus.family import Family
     from sourceflow.bus.observer import Observer
     from sourceflow.bus.ports import Stores
     from sourceflow.clock import Clock
     from sourceflow.messages import Codec
 
-__all__ = ("LOCAL_ATTEMPTS", "Family", "Relay")
+__all__ = ("LOCAL_ATTEMPTS", "POLL", "SOON", "Relay")
 
 log = logging.getLogger(__name__)
+
+ResultT = TypeVar("ResultT")
 
 LOCAL_ATTEMPTS: Final = 5
 """How often work in this process is tried before it becomes a dead letter."""
@@ -47,43 +54,14 @@ ASKED_ATTEMPTS: Final = 100
 MAX_WAITING: Final = 10_000
 """Rows under way at most, before senders at the edge wait for room."""
 
-MAX_EXPECTED: Final = 100_000
-"""Own events whose return is watched for at most."""
+POLL: Final = timedelta(seconds=5)
+"""How often the outbox is looked through for what instances that ended have left."""
+
+SOON: Final = timedelta(milliseconds=200)
+"""How often while rows of this process wait for older ones of other instances."""
 
 _LOCAL_BACKOFF: Final = Backoff(base=timedelta(milliseconds=100), cap=timedelta(seconds=20))
 _REMOTE_BACKOFF: Final = Backoff(base=timedelta(milliseconds=500), cap=timedelta(seconds=20))
-
-
-class Family:
-    """Everything that one message causes, directly or not, while it is under way.
-
-    Args:
-        on_gone: Is called when the last of it has arrived.
-    """
-
-    __slots__ = ("_done", "_on_gone", "_open")
-
-    def __init__(self, on_gone: Callable[[], object]) -> None:
-        self._on_gone = on_gone
-        self._open = 0
-        self._done = asyncio.Event()
-        self._done.set()
-
-    def join(self) -> None:
-        """Count one more row."""
-        self._open += 1
-        self._done.clear()
-
-    def leave(self) -> None:
-        """Count one less."""
-        self._open -= 1
-        if self._open == 0:
-            self._done.set()
-            self._on_gone()
-
-    async def gone(self) -> None:
-        """Wait until nothing is under way."""
-        await self._done.wait()
 
 
 class _Place(NamedTuple):
@@ -131,20 +109,35 @@ class Relay:
         self._room.set()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._soon = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
-        self._expected: dict[str, None] = {}
+        self._settling = Settling(self._forget)
+        self.expected = Expected()
 
     async def run(self, started: asyncio.Event) -> None:
-        """Take what an earlier run has left, then run lanes until cancelled.
+        """Take what earlier runs and other instances have left, and run lanes, until cancelled.
 
         Args:
             started: Is set when rows may come.
         """
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            self.take(await self._stores.outbox.unsent())
+            tasks.create_task(self._settling.run(), name="sourceflow relay settling")
+            self.take(await self._stores.outbox.take())
             started.set()
-            await asyncio.Event().wait()
+            if self._stores.durable:
+                await self._take_over()
+
+    async def _take_over(self) -> None:
+        """Look through the outbox again and again, until cancelled."""
+        outbox = self._stores.outbox
+        while True:
+            if outbox.behind:
+                await self._clock.sleep(SOON.total_seconds())
+            else:
+                await sleep_unless(self._soon, POLL, self._clock)
+            self._soon.clear()
+            self.take(await self._insist(outbox.take))
 
     @property
     def waiting(self) -> int:
@@ -180,6 +173,8 @@ class Relay:
             self._idle.clear()
             if self._waiting >= MAX_WAITING:
                 self._room.clear()
+        if self._stores.outbox.behind:
+            self._soon.set()
 
     async def _run(self, key: Hashable, lane: deque[_Place]) -> None:
         while lane:
@@ -191,11 +186,13 @@ class Relay:
             # Children join their lanes before anything is awaited: a later commit of their stream
             # must find them there, or it would leave first.
             self.take(children, family)
-            await self._insist(partial(self._stores.outbox.sent, (row,)))
             lane.popleft()
             if not lane:
                 del self._lanes[key]
-            self._settled(family)
+            self._settling.put(row, partial(self._settled, family))
+
+    async def _forget(self, rows: Sequence[OutboxRow]) -> None:
+        await self._insist(partial(self._stores.outbox.sent, rows))
 
     def _settled(self, family: Family | None) -> None:
         self._waiting -= 1
@@ -211,14 +208,14 @@ class Relay:
         assert row.body is not None
         outgoing = Outgoing(row.envelope, row.destination, row.body)
         if self._comes_back(row):
-            self._expect(row.envelope.id)
+            self.expected.add(row.envelope.id)
         failures = 0
         while True:
             (error,) = await self._send((outgoing,))
             if error is None:
                 return ()
             if isinstance(error, (MessageError, AwsRequestError)):
-                self.arrived(row.envelope.id)
+                self.expected.arrived(row.envelope.id)
                 await self._bury(row, error, failures + 1)
                 return ()
             if isinstance(error, CircuitOpenError):  # sooner is in vain, and it was not tried
@@ -281,33 +278,17 @@ class Relay:
         )
         self._observer.dead_lettered(letter)
 
-    @property
-    def expected(self) -> int:
-        """How many events this process has published to itself that have not come back yet."""
-        return len(self._expected)
-
-    def arrived(self, message_id: str) -> None:
-        """Note that an event is settled: handled, or kept as a dead letter."""
-        self._expected.pop(message_id, None)
-
-    def _expect(self, message_id: str) -> None:
-        self._expected[message_id] = None
-        if len(self._expected) > MAX_EXPECTED:  # other instances take them from the shared queue
-            del self._expected[next(iter(self._expected))]
-
-    async def _insist(self, write: Callable[[], Awaitable[object]]) -> None:
-        """Write to the store, however long it takes to answer."""
+    async def _insist(self, ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Ask the store, however long it takes to answer."""
         failures = 0
         while True:
             try:
-                await write()
+                return await ask()
             except DependencyError as error:
                 delay = _REMOTE_BACKOFF.delay(failures)
                 failures += 1
                 log.warning("the outbox waits, the store does not answer: %s", error)
                 await self._clock.sleep(delay.total_seconds())
-            else:
-                return
 
     def left(self) -> dict[str, int]:
         """Return how many rows wait for each destination, for people."""
@@ -336,4 +317,4 @@ def _delay(tries: _Tries, error: Exception) -> timedelta:
 def _lane_of(row: OutboxRow) -> Hashable:
     if row.destination.is_local:
         return row.destination, row.envelope.key
-    return row.destination, row.stream
+    return row.destination, row.stream.entity, key_text(row.stream.key)

@@ -52,6 +52,17 @@ class Wiring:
         """What the App's messages name as their source."""
         return f"/{self.app}"
 
+    @property
+    def view_models(self) -> list[type[Any]]:
+        """The view models that the App has views of."""
+        found = {
+            handler.state_type: None
+            for handlers in self.events.values()
+            for handler in handlers
+            if is_view(handler)
+        }
+        return [row_type for row_type in found if row_type is not None]
+
     def create(self, component: type[Component], scope: Scope) -> Any:
         """Make the one object that handles one message."""
         return create(component, self.arguments[component], scope)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from sourceflow.errors import AwsThrottledError, AwsTransientError
+from sourceflow.errors import AwsThrottledError, AwsTransientError, DependencyError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ SLOWEST_LOOK: Final = 0.25
 async def wait_until_drained(engine: Engine, limit: timedelta) -> None:
     """Wait until an engine is drained; see ``App.drained``.
 
-    Queues that cannot be looked at for a passing reason are looked at again until the time is up.
+    What cannot be looked at for a passing reason is looked at again until the time is up.
 
     Raises:
         TimeoutError: Something is left.
@@ -33,49 +33,61 @@ async def wait_until_drained(engine: Engine, limit: timedelta) -> None:
     pause = FIRST_LOOK
     quiet = 0
     while True:
-        depths, unseen = await _look(engine)
-        quiet = quiet + 1 if unseen is None and _is_quiet(engine, depths) else 0
+        look = await _look(engine)
+        quiet = quiet + 1 if _is_quiet(engine, look) else 0
         if quiet == 2:  # noqa: PLR2004 - queues' numbers are approximate: look twice
             return
         if clock.monotonic() >= deadline:
-            raise TimeoutError(f"not drained within {limit}: {_left(engine, depths, unseen)}")
+            raise TimeoutError(f"not drained within {limit}: {_left(engine, look)}")
         await clock.sleep(FIRST_LOOK if quiet else pause)
         pause = min(pause * 1.5, SLOWEST_LOOK)
 
 
-async def _look(engine: Engine) -> tuple[Sequence[Depth], Exception | None]:
-    """Return the depths of the queues, or why they cannot be had now."""
-    if engine.transport is None:
-        return (), None
+class _Look(NamedTuple):
+    depths: Sequence[Depth] = ()
+    unsent: int = 0
+    unseen: str | None = None
+
+
+async def _look(engine: Engine) -> _Look:
+    """Return what waits in the outbox and in queues, or why that cannot be had now."""
     try:
-        return await engine.transport.depths(), None
+        unsent = await engine.stores.outbox.depth()
+        depths = () if engine.transport is None else await engine.transport.depths()
     except (AwsThrottledError, AwsTransientError) as error:
-        return (), error
+        return _Look(unseen=f"the queues cannot be looked at: {error}")
+    except DependencyError as error:
+        return _Look(unseen=f"the outbox cannot be looked at: {error}")
+    return _Look(depths, unsent)
 
 
-def _is_quiet(engine: Engine, depths: Sequence[Depth]) -> bool:
+def _is_quiet(engine: Engine, look: _Look) -> bool:
     return (
-        engine.relay.waiting == 0
+        look.unseen is None
+        and look.unsent == 0
+        and engine.relay.waiting == 0
         and engine.receiver.running == 0
-        and engine.relay.expected == 0
-        and not any(depth.total for depth in depths)
+        and not engine.relay.expected
+        and not any(depth.total for depth in look.depths)
     )
 
 
-def _left(engine: Engine, depths: Sequence[Depth], unseen: Exception | None) -> str:
+def _left(engine: Engine, look: _Look) -> str:
     parts = [
         f"{count} message(s) on their way to {name}" for name, count in engine.relay.left().items()
     ]
+    if look.unsent > engine.relay.waiting:
+        parts.append(f"{look.unsent} message(s) in the outbox, those of other instances included")
     if engine.receiver.running:
         parts.append(f"{engine.receiver.running} message(s) being handled")
     if engine.relay.expected:
-        parts.append(f"{engine.relay.expected} published event(s) that have not come back")
+        parts.append(f"{len(engine.relay.expected)} published event(s) that have not come back")
     parts += [
         f"queue {depth.name}: {depth.visible} visible, {depth.in_flight} in flight, "
         f"{depth.delayed} delayed"
-        for depth in depths
+        for depth in look.depths
         if depth.total
     ]
-    if unseen is not None:
-        parts.append(f"the queues cannot be looked at: {unseen}")
+    if look.unseen is not None:
+        parts.append(look.unseen)
     return "; ".join(parts) or "it only just became quiet"

@@ -88,7 +88,7 @@ class Engine:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(LoopWatchdog())
-            await self.stores.open(StoresContext(self.wiring.app, self._codec, self.clock))
+            await self.stores.open(self._stores_context())
             stack.push_async_callback(self.stores.aclose)
             self._build()
             if self.transport is not None:
@@ -166,6 +166,14 @@ class Engine:
             clock=self.clock,
         )
         self.rebuild = Rebuild(wiring=self.wiring, stores=self.stores, events=self.events)
+
+    def _stores_context(self) -> StoresContext:
+        return StoresContext(
+            app=self.wiring.app,
+            codec=self._codec,
+            clock=self.clock,
+            view_models=self.wiring.view_models,
+        )
 
     def _transport_context(self) -> TransportContext:
         return TransportContext(
@@ -298,4 +306,4 @@ class _Arrivals(Observer):
         self._relay = relay
 
     def dead_lettered(self, letter: DeadLetter) -> None:
-        self._relay.arrived(letter.message_id)
+        self._relay.expected.arrived(letter.message_id)

@@ -50,7 +50,7 @@ class Handover:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._given: set[_Id] = set()
+        self._given: dict[_Id, int] = {}
         self._gone: list[_Id] = []
         self._commits: set[asyncio.Future[None]] = set()
         self._held: dict[_Id, Placed] = {}
@@ -87,6 +87,10 @@ class Handover:
             return ()
         return self._hand_out(rows)
 
+    def positions(self, rows: Sequence[OutboxRow]) -> list[int]:
+        """Return the places of rows that the relay has."""
+        return [self._given[row.id] for row in rows if row.id in self._given]
+
     def sent(self, rows: Sequence[OutboxRow]) -> None:
         """Note that the relay is done with rows."""
         self._gone += [row.id for row in rows]
@@ -94,7 +98,8 @@ class Handover:
             self._forget()
 
     def _forget(self) -> None:
-        self._given.difference_update(self._gone)
+        for gone in self._gone:
+            self._given.pop(gone, None)
         self._gone = []
 
     async def take(
@@ -149,6 +154,5 @@ class Handover:
         self._held.update((each.row.id, each) for each in rows if each.row.id not in self._given)
 
     def _hand_out(self, placed: Sequence[Placed]) -> Sequence[OutboxRow]:
-        rows = [each.row for each in placed]
-        self._given.update(row.id for row in rows)
-        return rows
+        self._given.update((each.row.id, each.position) for each in placed)
+        return [each.row for each in placed]

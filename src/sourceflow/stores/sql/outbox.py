@@ -120,21 +120,10 @@ class SqlOutbox:
         return written
 
     async def sent(self, rows: Sequence[OutboxRow]) -> None:
-        """Forget rows that have arrived."""
-        if not rows:
-            return
-        values = numbered(
-            [
-                {
-                    "source": row.envelope.source,
-                    "message_id": row.envelope.id,
-                    "kind": row.destination.kind,
-                    "destination": row.destination.name,
-                }
-                for row in rows
-            ]
-        )
-        await self._database.write(self._sql.forget(len(rows)), values | {"app": self._app})
+        """Forget rows that have arrived: such as ``commit`` or ``take`` gave out."""
+        positions = self._handover.positions(rows)
+        if positions:
+            await self._database.write(self._sql.forget, {"positions": positions})
         self._handover.sent(rows)
 
     async def take(self) -> Sequence[OutboxRow]:

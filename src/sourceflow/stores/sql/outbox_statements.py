@@ -34,7 +34,6 @@ BATCH: Final = 500
 """Rows that are taken over at a time."""
 
 _LANE: Final = ("app", "entity", "stream_key", "kind", "destination")
-_IDENTITY: Final = ("source", "message_id", "kind", "destination")
 _WRITTEN: Final = (
     "app", "entity", "stream_key", "kind", "destination",
     "source", "message_id", "type", "body", "created",
@@ -101,21 +100,11 @@ class OutboxStatements(Statements):
             )
         )
 
-    def forget(self, count: int) -> Statement:
-        """Return the statement that removes so many rows."""
-        return self._for("forget", count, self._forget)
-
-    def _forget(self, count: int) -> Any:
+    @cached_property
+    def forget(self) -> Statement:
+        """Remove rows."""
         table = self._schema.outbox
-        return delete(table).where(
-            table.c.app == bindparam("app"),
-            or_(
-                *(
-                    and_(*(table.c[name] == bindparam(f"{name}_{index}") for name in _IDENTITY))
-                    for index in range(count)
-                )
-            ),
-        )
+        return self._compile(delete(table).where(self._is_among(table, "positions")))
 
     @cached_property
     def lock(self) -> Statement | None:

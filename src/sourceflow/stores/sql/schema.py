@@ -191,7 +191,6 @@ def _outbox(metadata: MetaData, prefix: str) -> Table:
         Column("created", Time, nullable=False),
         Column("owner", Word),
         Column("parked", Word),
-        Index(f"{prefix}outbox_row", "source", "message_id"),
         Index(f"{prefix}outbox_lane", "app", "entity", "stream_key", "kind", "destination"),
     )
 
