@@ -14,6 +14,7 @@ from sourceflow.bus.dead_letter import DeadLetter, describe_error
 from sourceflow.bus.expected import Expected
 from sourceflow.bus.ports import Outgoing
 from sourceflow.bus.settling import Settling
+from sourceflow.bus.waits import sleep_unless
 from sourceflow.errors import (
     AwsRequestError,
     CircuitOpenError,
@@ -27,7 +28,6 @@ from sourceflow.errors import (
 )
 from sourceflow.messages import key_text
 from sourceflow.resilience.backoff import Backoff
-from sourceflow.resilience.waits import sleep_unless
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Sequence

@@ -10,8 +10,8 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from sourceflow.bus.waits import sleep_unless
 from sourceflow.errors import AwsConfigurationError
-from sourceflow.resilience.waits import sleep_unless
 from sourceflow.transports.aws.listener_status import ListenerState, ListenerStatus
 from sourceflow.transports.aws.places import Places
 from sourceflow.transports.aws.pollers import Pollers

@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from sourceflow.bus.waits import sleep_unless
 from sourceflow.errors import (
     AwsConfigurationError,
     AwsCredentialsError,
@@ -19,7 +20,6 @@ from sourceflow.errors import (
 )
 from sourceflow.resilience.backoff import Backoff
 from sourceflow.resilience.circuit_breaker import CircuitBreaker, CircuitOptions
-from sourceflow.resilience.waits import sleep_unless
 from sourceflow.transports.aws.batcher import Batcher
 from sourceflow.transports.aws.client import PublishEntry, SendEntry
 from sourceflow.transports.aws.entries import EntryPolicy, see_entries_through
