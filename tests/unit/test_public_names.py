@@ -48,6 +48,7 @@ FROZEN = {
         "Logged",
         "Outbox",
         "Outgoing",
+        "Parked",
         "Receive",
         "Row",
         "Stores",
