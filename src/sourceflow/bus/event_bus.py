@@ -85,12 +85,12 @@ class Rows:
         version = self._known[row_type, key].version
         self._known[row_type, key] = _Known(version, value, is_changed=True)
 
-    def values(self, row_type: type[Any]) -> dict[KeyType, Any]:
-        """Return all rows of a view model that were changed and are there."""
+    def changed(self, row_type: type[Any]) -> dict[KeyType, Any | None]:
+        """Return all rows of a view model that were changed; None for those that were removed."""
         return {
             key: known.value
             for (each, key), known in self._known.items()
-            if each is row_type and known.is_changed and known.value is not None
+            if each is row_type and known.is_changed
         }
 
     def save(self) -> dict[Any, Any]:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from sourceflow.bus.event_bus import Rows
+from sourceflow.bus.event_bus import Rows, row_keys
 from sourceflow.bus.ports import Row
-from sourceflow.bus.projections import claims_of, names_of, project_again, projections_of
+from sourceflow.bus.projections import names_of, project_again, projections_of
 
 if TYPE_CHECKING:
-    from sourceflow.bus.changes import Claim
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
     from sourceflow.bus.event_bus import EventBus
-    from sourceflow.bus.ports import Stores
+    from sourceflow.bus.ports import Logged, Shadow, Stores
+    from sourceflow.bus.router import Router
     from sourceflow.bus.wiring import Wiring
+    from sourceflow.domain.binding import Handler
     from sourceflow.messages import KeyType
 
-__all__ = ("Rebuild", "Rebuilt")
+__all__ = ("Progress", "Rebuild", "Rebuilt")
+
+PAGE: Final = 500
+"""Events whose rows are saved together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,26 +38,49 @@ class Rebuilt:
     rows: int
 
 
-class Rebuild:
-    """Projects the event log into fresh rows, and swaps them in as a whole.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a rebuild has come.
 
-    Invariant: the swap happens only if the event log has not moved since it was read, and takes
-    the claims of what has been projected: an event still on its way is not projected a second
-    time.
+    Attributes:
+        events: How many events it has projected.
+        position: The last of them in the event log.
+        end: The last position of the event log now.
     """
 
-    def __init__(self, *, wiring: Wiring, stores: Stores, events: EventBus) -> None:
+    events: int
+    position: int
+    end: int
+
+
+class Rebuild:
+    """Projects the event log into a shadow of a view model, and swaps it in at the end.
+
+    The rows that count stay in use meanwhile. Invariant: the swap takes in every event that a
+    writer of the view model has committed, and the claims of those that were still on their way:
+    none is missing, and none is projected a second time.
+    """
+
+    def __init__(self, *, wiring: Wiring, router: Router, stores: Stores, events: EventBus) -> None:
         self._wiring = wiring
+        self._router = router
         self._stores = stores
         self._events = events
 
-    async def rebuild(self, view: type[Any]) -> Rebuilt:
+    async def rebuild(
+        self,
+        view: type[Any],
+        *,
+        resume: bool,
+        on_progress: Callable[[Progress], object] | None,
+    ) -> Rebuilt:
         """Project the event log into fresh rows and put them in the place of the old ones.
 
         All views of the same view model are projected; no command handler runs.
 
         Raises:
             ReplayError: An event can't be read or projected any more; nothing is changed.
+            ConflictError: Another rebuild of the view model was begun.
         """
         (row_type,) = {
             handler.state_type
@@ -60,33 +89,107 @@ class Rebuild:
             if handler.component is view
         }
         assert row_type is not None
-        handlers = projections_of(self._wiring, row_type)
-        names = names_of(handlers)
-        rows = Rows(_empty)
-        claims: list[Claim] = []
-        events = position = 0
+        build = _Build(
+            events=self._events,
+            handlers=projections_of(self._wiring, row_type),
+            row_type=row_type,
+            shadow=await self._stores.shadow(row_type, resume=resume),
+        )
         while True:
-            async for logged in self._stores.events.read(after=position, types=names):
-                for handler in handlers:
-                    if handler.message_type is type(logged.envelope.message):
-                        await project_again(
-                            self._events, handler, logged.envelope, rows, position=logged.position
-                        )
-                claims += claims_of(logged.envelope, handlers)
-                events += 1
-                position = logged.position
-            end = await self._stores.events.position()
-            done = rows.values(row_type)
-            if await self._nothing_after(position, names, end) and await self._stores.swap(
-                row_type, done, position=end, claims=claims
-            ):
-                return Rebuilt(events=events, rows=len(done))
+            async for page in self._pages(build):
+                await build.take_in(page)
+                if on_progress is not None:
+                    end = await self._stores.events.position()
+                    on_progress(Progress(events=build.count, position=page[-1].position, end=end))
+            rows = await build.shadow.swap(
+                build.project, types=build.names, claims=self._claims(build.handlers)
+            )
+            if rows is not None:
+                return Rebuilt(events=build.count, rows=rows)
 
-    async def _nothing_after(self, position: int, names: set[str], end: int) -> bool:
-        async for logged in self._stores.events.read(after=position, types=names):
-            return logged.position > end
-        return True
+    async def _pages(self, build: _Build) -> AsyncIterator[Sequence[Logged]]:
+        page: list[Logged] = []
+        log = self._stores.events.read(after=build.shadow.position, types=build.names)
+        async for logged in log:
+            page.append(logged)
+            if len(page) == PAGE:
+                yield page
+                page = []
+        if page:
+            yield page
+
+    def _claims(self, handlers: Sequence[Handler]) -> set[tuple[str, str]]:
+        """Return which subscribers get events by themselves, and may still be about to."""
+        return {
+            (name, handler.name)
+            for handler in handlers
+            for name in names_of((handler,))
+            if handler not in self._router.event_plan(handler.message_type)[0]
+        }
 
 
-async def _empty(row_type: type[Any], key: KeyType) -> Row[Any]:  # noqa: ARG001 - the port's
-    return Row(0, None)
+class _Build:
+    """One rebuild."""
+
+    def __init__(
+        self,
+        *,
+        events: EventBus,
+        handlers: Sequence[Handler],
+        row_type: type[Any],
+        shadow: Shadow,
+    ) -> None:
+        self._events = events
+        self._row_type = row_type
+        self.handlers = handlers
+        self.names = names_of(handlers)
+        self.shadow = shadow
+        self.count = 0
+        self._counted_to = 0
+
+    async def take_in(self, page: Sequence[Logged]) -> None:
+        """Project events and keep what they change."""
+        await self.shadow.save(await self.project(page), position=page[-1].position)
+
+    async def project(self, page: Sequence[Logged]) -> Mapping[KeyType, Any | None]:
+        """Project events; return the rows that they change.
+
+        Raises:
+            ReplayError: A projection failed.
+        """
+        loaded = await self.shadow.load(self._keys(page))
+
+        async def read(_: type[Any], key: KeyType) -> Row[Any]:
+            return Row(0, loaded.get(key))
+
+        rows = Rows(read)
+        for logged in page:
+            for handler in self._takers(logged):
+                await project_again(
+                    self._events, handler, logged.envelope, rows, position=logged.position
+                )
+        self._count(page)
+        return rows.changed(self._row_type)
+
+    def _count(self, page: Sequence[Logged]) -> None:
+        """Count events; a swap that is tried again projects some once more."""
+        self.count += sum(logged.position > self._counted_to for logged in page)
+        self._counted_to = max((self._counted_to, *(logged.position for logged in page)))
+
+    def _takers(self, logged: Logged) -> list[Handler]:
+        event_type = type(logged.envelope.message)
+        return [handler for handler in self.handlers if handler.message_type is event_type]
+
+    def _keys(self, page: Sequence[Logged]) -> set[KeyType]:
+        """Return the rows that events touch.
+
+        A key function that raises does so again where its projection runs, which says where.
+        """
+        keys: set[KeyType] = set()
+        for logged in page:
+            for handler in self._takers(logged):
+                try:
+                    keys.update(row_keys(handler, logged.envelope))
+                except Exception:  # noqa: BLE001, S112 - raised again by the projection
+                    continue
+        return keys

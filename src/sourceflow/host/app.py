@@ -24,12 +24,12 @@ from sourceflow.host.signals import stop_signals
 from sourceflow.stores.memory import MemoryStores
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from sourceflow.bus.middleware import Middleware
     from sourceflow.bus.ports import DeadLetters, Stores, Transport
-    from sourceflow.bus.rebuild import Rebuilt
+    from sourceflow.bus.rebuild import Progress, Rebuilt
     from sourceflow.bus.replay import Replayed
     from sourceflow.clock import Clock
     from sourceflow.domain.entity import Entity
@@ -302,17 +302,33 @@ class App:
         """
         return await self._running.replay.replay(entity_type, key)
 
-    async def rebuild(self, view: type[View[Any]]) -> Rebuilt:
+    async def rebuild(
+        self,
+        view: type[View[Any]],
+        *,
+        resume: bool = False,
+        on_progress: Callable[[Progress], object] | None = None,
+    ) -> Rebuilt:
         """Project the event log into fresh rows and swap them in; no command handler runs.
+
+        The old rows stay in use until then, and messages are handled as ever. All views of the
+        same view model are projected.
+
+        Args:
+            view: Whose rows.
+            resume: Whether to go on where an earlier rebuild was interrupted, instead of
+                beginning anew: only right where the views have not changed since.
+            on_progress: Is called after each few hundred events.
 
         Raises:
             ReplayError: An event can't be read or projected any more; nothing is changed.
+            ConflictError: Another rebuild of the view model was begun.
             LookupError: The App has no such view.
         """
         wiring = self._running.wiring
         if view not in wiring.arguments or not issubclass(view, View):
             raise LookupError(f"{view.__name__} is not among the views of the App {self._name!r}")
-        return await self._running.rebuild.rebuild(view)
+        return await self._running.rebuild.rebuild(view, resume=resume, on_progress=on_progress)
 
     async def drained(self, *, timeout: float | timedelta = 30.0) -> None:  # noqa: ASYNC109 - the time is the App's clock's
         """Wait until everything that was sent is handled; for tests and demonstrations.

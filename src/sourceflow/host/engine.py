@@ -165,7 +165,9 @@ class Engine:
             locks=locks,
             clock=self.clock,
         )
-        self.rebuild = Rebuild(wiring=self.wiring, stores=self.stores, events=self.events)
+        self.rebuild = Rebuild(
+            wiring=self.wiring, router=self.router, stores=self.stores, events=self.events
+        )
 
     def _stores_context(self) -> StoresContext:
         return StoresContext(

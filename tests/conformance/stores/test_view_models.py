@@ -8,7 +8,6 @@ from decimal import Decimal
 import pytest
 
 from sourceflow.bus.changes import Changes
-from sourceflow.errors import ConflictError
 
 SORTED = ("-1", "0.1", "9", "10", "99", "100")
 SHUFFLED = ("10", "0.1", "100", "-1", "99", "9")
@@ -129,41 +128,3 @@ async def test_a_page_goes_on_behind_a_row_that_is_gone(priced):
 async def test_a_field_that_is_no_index_is_refused_with_what_to_do(shop, asked):
     with pytest.raises(ValueError, match=r"'notes'.*indexes="):
         await shop.query(**asked)
-
-
-async def test_a_rebuilt_view_model_takes_the_place_of_the_old_one(shop):
-    await shop.list(shop.Listing(id="old"), shop.Listing(id="both"))
-    new = {key: shop.Listing(id=key, country="Chile") for key in ("both", "new")}
-    claim = shop.claim("e-1", "Listings.paid")
-    assert await shop.stores.swap(shop.Listing, new, position=0, claims=[claim])
-    assert await shop.query() == list(new.values())
-    assert await shop.stores.find(shop.Listing, "old") is None
-    assert list(await shop.stores.inbox.claimed([claim])) == [claim]
-
-
-async def test_a_view_model_is_not_swapped_once_the_event_log_has_moved_on(shop):
-    await shop.list(shop.Listing(id="old"))
-    position = await shop.stores.events.position()
-    await shop.commit(Changes(events=[(shop.paid(), None)]))
-    claim = shop.claim("e-1", "Listings.paid")
-    new = {"new": shop.Listing(id="new")}
-    assert not await shop.stores.swap(shop.Listing, new, position=position, claims=[claim])
-    assert keys(await shop.query()) == ["old"]
-    assert list(await shop.stores.inbox.claimed([claim])) == []
-
-
-async def test_a_swap_takes_claims_that_are_taken_already(shop):
-    claim = shop.claim("e-1", "Listings.paid")
-    await shop.commit(Changes(claims=[claim]))
-    assert await shop.stores.swap(shop.Listing, {}, position=0, claims=[claim])
-
-
-@pytest.mark.parametrize("key", ["old", "both"])
-async def test_who_read_a_row_before_a_swap_loses_the_race(shop, key):
-    await shop.list(shop.Listing(id="old"), shop.Listing(id="both"))
-    async with shop.stores.begin() as uow:
-        version, row = await uow.row(shop.Listing, key)
-        new = {"both": shop.Listing(id="both", country="Chile")}
-        await shop.stores.swap(shop.Listing, new, position=0, claims=[])
-        with pytest.raises(ConflictError):
-            await uow.commit(Changes(rows=[shop.put(row, version)]))

@@ -452,9 +452,15 @@ async def test_a_rebuild_projects_own_events_and_arrived_ones_into_fresh_rows(be
 
 async def spoil(bench):
     """Rows as a faulty view has left them."""
+    shadow = await bench.stores.shadow(Summary, resume=False)
     rows = {key: Summary(id=key, paid=Decimal(-1)) for key in ("o-1", "o-8")}
-    position = await bench.stores.events.position()
-    assert await bench.stores.swap(Summary, rows, position=position, claims=())
+    await shadow.save(rows, position=await bench.stores.events.position())
+
+    async def nothing_is_left(page):
+        assert not page
+        return {}
+
+    assert await shadow.swap(nothing_is_left, types=["Paid"], claims=()) == 2
 
 
 async def test_a_rebuild_takes_in_what_is_committed_while_it_runs(bench, rules):
@@ -472,6 +478,43 @@ async def test_a_rebuild_takes_in_what_is_committed_while_it_runs(bench, rules):
     gate.set()
     assert (await rebuilding).events == 3
     assert await bench.app.get(Summary, "o-1") == Summary(id="o-1", paid=Decimal(7), times=3)
+
+
+async def test_a_rebuild_tells_how_far_it_has_come(bench, monkeypatch):
+    monkeypatch.setattr("sourceflow.bus.rebuild.PAGE", 1)
+    told = []
+    await bench.app.rebuild(Summaries, on_progress=told.append)
+    assert [(each.events, each.end) for each in told] == [(1, 2), (2, 2)]
+    assert [each.position for each in told] == [1, 2]
+
+
+async def test_a_rebuild_that_was_interrupted_goes_on_where_it_was(bench, monkeypatch, rules):
+    monkeypatch.setattr("sourceflow.bus.rebuild.PAGE", 1)
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await bench.app.rebuild(Summaries, on_progress=stop)
+    rebuilt = await bench.app.rebuild(Summaries, resume=True)
+    assert (rebuilt.events, rebuilt.rows) == (1, 1)
+    assert await bench.app.get(Summary, "o-1") == Summary(id="o-1", paid=Decimal(3), times=2)
+
+
+async def test_two_rebuilds_at_once_do_not_mix(bench, rules):
+    gate = asyncio.Event()
+
+    async def wait(event):
+        await gate.wait()
+
+    rules.project = wait
+    first = asyncio.create_task(bench.app.rebuild(Summaries))
+    await bench.settle()
+    rules.project = None
+    assert (await bench.app.rebuild(Summaries)).rows == 1
+    gate.set()
+    with pytest.raises(ConflictError, match="another rebuild of Summary"):
+        await first
 
 
 async def test_a_rebuild_of_a_view_without_events_leaves_no_rows(start, rules):

@@ -4,6 +4,7 @@ from sourceflow.bus.dead_letter import DeadLetter, DeadLetterFilter
 from sourceflow.bus.ports.boxes import Inbox, Outbox, Parked
 from sourceflow.bus.ports.dead_letters import DeadLetters
 from sourceflow.bus.ports.logs import CommandLog, EventLog, Logged
+from sourceflow.bus.ports.shadow import Project, Shadow
 from sourceflow.bus.ports.stores import Stores, StoresContext
 from sourceflow.bus.ports.transport import (
     Delivery,
@@ -29,8 +30,10 @@ __all__ = (
     "Outbox",
     "Outgoing",
     "Parked",
+    "Project",
     "Receive",
     "Row",
+    "Shadow",
     "Stores",
     "StoresContext",
     "Transport",

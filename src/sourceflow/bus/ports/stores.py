@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
     from contextlib import AbstractAsyncContextManager
 
-    from sourceflow.bus.changes import Claim, Stream
+    from sourceflow.bus.changes import Stream
     from sourceflow.bus.ports.boxes import Inbox, Outbox
     from sourceflow.bus.ports.dead_letters import DeadLetters
     from sourceflow.bus.ports.logs import CommandLog, EventLog
+    from sourceflow.bus.ports.shadow import Shadow
     from sourceflow.bus.ports.unit_of_work import UnitOfWork
     from sourceflow.clock import Clock
     from sourceflow.messages import Codec, KeyType
@@ -82,24 +83,12 @@ class Stores(Protocol):
         """Return rows: equal to ``where``, sorted by a field (``-field`` descending), then by key."""
         ...
 
-    async def swap(
-        self,
-        row_type: type[StateT],
-        rows: Mapping[KeyType, StateT],
-        *,
-        position: int,
-        claims: Sequence[Claim],
-    ) -> bool:
-        """Put a rebuilt view model in the place of the old one, in one transaction.
+    async def shadow(self, row_type: type[Any], *, resume: bool) -> Shadow:
+        """Begin rows of a view model beside those that count.
 
         Args:
             row_type: The view model.
-            rows: All of its rows.
-            position: The event log's last position that they take in.
-            claims: What is handled by them.
-
-        Returns:
-            False, and nothing is changed, if the event log has moved on.
+            resume: Whether to go on with what an earlier one has left, if there is anything.
         """
         ...
 

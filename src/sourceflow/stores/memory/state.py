@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sourceflow.bus.changes import Claim, Destination, OutboxRow
     from sourceflow.messages import KeyType
 
-__all__ = ("NO_ROW", "LoggedEvent", "RowState", "State", "StreamState")
+__all__ = ("NO_ROW", "LoggedEvent", "RowState", "ShadowState", "State", "StreamState")
 
 
 class StreamState(msgspec.Struct, gc=False):
@@ -64,12 +64,30 @@ class LoggedEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(slots=True)
+class ShadowState:
+    """Rows of a view model that are being built.
+
+    Attributes:
+        rows: As they are kept, by key.
+        position: The last position of the event log that they take in.
+    """
+
+    rows: dict[KeyType, Any] = field(default_factory=dict)
+    position: int = 0
+
+    def copy(self) -> ShadowState:
+        """Return one of the same rows."""
+        return ShadowState(dict(self.rows), self.position)
+
+
+@dataclass(slots=True)
 class State:
     """All streams, rows, logs, claims and rows of the outbox.
 
     Attributes:
         streams: By stream.
         rows: View model to key to row.
+        shadows: View model to the rows of it that are being built.
         events: The event log; the entry at index n has position n + 1.
         event_ids: Source and id of all events in the log.
         claims: What was handled, with the monotonic second it was claimed in; oldest first.
@@ -79,6 +97,7 @@ class State:
 
     streams: dict[Stream, StreamState] = field(default_factory=dict)
     rows: dict[type[Any], dict[KeyType, RowState]] = field(default_factory=dict)
+    shadows: dict[type[Any], ShadowState] = field(default_factory=dict)
     events: list[LoggedEvent] = field(default_factory=list)
     event_ids: set[tuple[str, str]] = field(default_factory=set)
     claims: dict[Claim, float] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sourceflow.errors import NotRunningError
 from sourceflow.stores.memory.command_log import MemoryCommandLog
@@ -10,15 +10,16 @@ from sourceflow.stores.memory.dead_letters import MemoryDeadLetters
 from sourceflow.stores.memory.event_log import MemoryEventLog
 from sourceflow.stores.memory.inbox import MemoryInbox
 from sourceflow.stores.memory.outbox import MemoryOutbox
+from sourceflow.stores.memory.shadow import MemoryShadow
 from sourceflow.stores.memory.snapshots import Snapshots
-from sourceflow.stores.memory.state import NO_ROW, RowState, State
+from sourceflow.stores.memory.state import NO_ROW, State
 from sourceflow.stores.memory.unit_of_work import MemoryUnitOfWork
 from sourceflow.stores.memory.view_models import query_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from sourceflow.bus.changes import Claim, Stream
+    from sourceflow.bus.changes import Stream
     from sourceflow.bus.ports import StoresContext
     from sourceflow.messages import KeyType
 
@@ -83,25 +84,12 @@ class MemoryStores:
         rows = [give(each.kept) for each in found if each.kept is not None]
         return query_rows(row_type, rows, where=where, order_by=order_by, limit=limit, after=after)
 
-    async def swap(
-        self,
-        row_type: type[StateT],
-        rows: Mapping[KeyType, StateT],
-        *,
-        position: int,
-        claims: Sequence[Claim],
-    ) -> bool:
-        """Put a rebuilt view model in the place of the old one."""
-        if len(self._state.events) != position:
-            return False
-        keep = self._open.snapshots.keep
-        kept = {key: keep(row) for key, row in rows.items()}
-        old = self._state.rows.get(row_type, {})
-        self._state.rows[row_type] = {
-            key: RowState(old.get(key, NO_ROW).version + 1, kept.get(key)) for key in {*old, *kept}
-        }
-        self._open.inbox.put(claims)
-        return True
+    async def shadow(self, row_type: type[Any], *, resume: bool) -> MemoryShadow:
+        """Begin rows beside those that count."""
+        opened = self._open
+        return MemoryShadow(
+            self._state, opened.snapshots, opened.inbox, opened.events, row_type, resume=resume
+        )
 
     @property
     def outbox(self) -> MemoryOutbox:

@@ -61,9 +61,8 @@ class SqlEventLog:
         values |= {"after": after, "after_xid": await self._xid(after)}
         while True:
             rows = await self._database.read(statement, values)
-            for _, position, name, body, entity, stream_key in rows:
-                envelope = reread(self._codec, body, position=position, type_name=name)
-                yield Logged(position, envelope, stream_of(entity, stream_key, envelope))
+            for row in rows:
+                yield self._logged(row)
             if len(rows) < PAGE:
                 return
             values["after_xid"], values["after"] = rows[-1][:2]
@@ -80,11 +79,20 @@ class SqlEventLog:
         rows = await self._database.read(self._sql.last, {})
         return rows[0][0] if rows else 0
 
-    async def has_moved(self, session: Session, position: int) -> bool:
-        """Return whether anything committed stands behind a position, readable yet or not."""
-        found = await session.read(self._sql.entry, {"position": position})
-        values = {"after": position, "after_xid": found[0][0] if found else 0}
-        return bool(await session.read(self._sql.behind, values))
+    async def left(
+        self, session: Session, *, after: int, types: Collection[str], limit: int
+    ) -> list[Logged]:
+        """Return what is committed behind a position, whether readers may see it yet or not."""
+        names = sorted(types)
+        values: dict[str, Any] = {f"type_{index}": name for index, name in enumerate(names)}
+        found = await session.read(self._sql.entry, {"position": after})
+        values |= {"after": after, "after_xid": found[0][0] if found else 0, "limit": limit}
+        return [self._logged(row) for row in await session.read(self._sql.left(len(names)), values)]
+
+    def _logged(self, row: Sequence[Any]) -> Logged:
+        _, position, name, body, entity, stream_key = row
+        envelope = reread(self._codec, body, position=position, type_name=name)
+        return Logged(position, envelope, stream_of(entity, stream_key, envelope))
 
     def steps(self, events: Sequence[tuple[Envelope[Any], Stream | None]]) -> list[Step]:
         """Return what appends events, in order; one that is in the log stays as it is."""
@@ -112,6 +120,16 @@ class _EventStatements(Statements):
         return self._for(f"page {by_key}", types, lambda count: self._page(count, by_key=by_key))
 
     def _page(self, types: int, *, by_key: bool) -> Any:
+        found = self._behind(types).where(*self._settled())
+        if by_key:
+            found = found.where(self._schema.events.c.key == bindparam("key"))
+        return found.limit(PAGE)
+
+    def left(self, types: int) -> Statement:
+        """Return the query of what is committed behind a position, of so many types."""
+        return self._for("left", types, lambda count: self._behind(count).limit(bindparam("limit")))
+
+    def _behind(self, types: int) -> Any:
         table = self._schema.events
         found = select(
             table.c.xid,
@@ -120,13 +138,11 @@ class _EventStatements(Statements):
             table.c.body,
             table.c.entity,
             table.c.stream_key,
-        ).where(*self._settled(), self._is_behind())
+        ).where(self._is_behind())
         if types:
             names: list[Any] = [bindparam(f"type_{index}") for index in range(types)]
             found = found.where(or_(*(table.c.type == name for name in names)))
-        if by_key:
-            found = found.where(table.c.key == bindparam("key"))
-        return found.order_by(*self._order()).limit(PAGE)
+        return found.order_by(*self._order())
 
     @cached_property
     def entry(self) -> Statement:
@@ -140,11 +156,6 @@ class _EventStatements(Statements):
         return self._compile(
             select(table.c.position).where(*self._settled()).order_by(*order).limit(1)
         )
-
-    @cached_property
-    def behind(self) -> Statement:
-        table = self._schema.events
-        return self._compile(select(table.c.position).where(self._is_behind()).limit(1))
 
     def append(self, count: int) -> Statement:
         """Return the statement that appends so many events, in order."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, bindparam, or_, select, union_all
 
 from sourceflow.bus.changes import Claim
 from sourceflow.stores.sql.database import Statement, Statements, Step, numbered, row_parameters
+from sourceflow.stores.sql.schema import Word
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from sqlalchemy.sql import ColumnElement
+
     from sourceflow.clock import Clock
-    from sourceflow.stores.sql.database import Database
+    from sourceflow.stores.sql.database import Database, Session
     from sourceflow.stores.sql.schema import Schema
 
 __all__ = ("SqlInbox",)
@@ -48,6 +52,23 @@ class SqlInbox:
             rows = await self._database.read(statement, numbered(chunk))
             taken |= {Claim(*row) for row in rows}
         return taken
+
+    async def take_logged(
+        self, session: Session, type_name: str, subscriber: str, *, up_to: int
+    ) -> None:
+        """Take the claims of one subscriber on all events of a type in the log, up to a position.
+
+        Events older than claims live cannot arrive any more.
+        """
+        now = self._clock.now()
+        values = {
+            "type": type_name,
+            "subscriber": subscriber,
+            "up_to": up_to,
+            "since": now - CLAIMS_LIVE,
+            "expires": now + CLAIMS_LIVE,
+        }
+        await session.write(self._sql.logged, values)
 
     def steps(self, claims: Sequence[Claim], *, anew: bool = True) -> list[Step]:
         """Return what takes claims.
@@ -109,3 +130,32 @@ class _ClaimStatements(Statements):
         ]
         statement = self._insert(table).values(rows)
         return (statement if anew else statement.on_conflict_do_nothing()).inline()
+
+    @cached_property
+    def logged(self) -> Statement:
+        """Take one subscriber's claims of the events of a type in the log, up to a position."""
+        claims, events = self._schema.claims, self._schema.events
+        found = select(
+            events.c.source,
+            events.c.message_id,
+            bindparam("subscriber", type_=Word),
+            bindparam("expires", type_=claims.c.expires.type),
+        ).where(
+            events.c.type == bindparam("type"),
+            events.c.time > bindparam("since"),
+            self._is_taken_in(),
+        )
+        statement = self._insert(claims).from_select([*_COLUMNS, "expires"], found)
+        return self._compile(statement.on_conflict_do_nothing().inline())
+
+    def _is_taken_in(self) -> ColumnElement[bool]:
+        """Whether an event stands at or before a position, in the order of the log."""
+        events = self._schema.events
+        if self._product == "sqlite":
+            return events.c.position <= bindparam("up_to")
+        last = events.alias("last")
+        xid = select(last.c.xid).where(last.c.position == bindparam("up_to")).scalar_subquery()
+        return or_(
+            events.c.xid < xid,
+            and_(events.c.xid == xid, events.c.position <= bindparam("up_to")),
+        )

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
-    ARRAY,
-    BigInteger,
     and_,
-    any_,
     bindparam,
     case,
     delete,
@@ -21,7 +18,6 @@ from sqlalchemy import (
 )
 
 from sourceflow.stores.sql.database import Statement, Statements, row_parameters
-from sourceflow.stores.sql.types import Numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,7 +100,7 @@ class OutboxStatements(Statements):
     def forget(self) -> Statement:
         """Remove rows."""
         table = self._schema.outbox
-        return self._compile(delete(table).where(self._is_among(table, "positions")))
+        return self._compile(delete(table).where(self._is_in(table.c.position, "positions")))
 
     @cached_property
     def lock(self) -> Statement | None:
@@ -216,16 +212,7 @@ class OutboxStatements(Statements):
 
     def _is_unreadable(self, row: Any) -> ColumnElement[bool]:
         """Whether a row is one of those that this instance could not read."""
-        return self._is_among(row, "unreadable")
-
-    def _is_among(self, row: Any, name: str) -> ColumnElement[bool]:
-        if self._product == "sqlite":
-            values = func.json_each(bindparam(name, type_=Numbers)).table_valued("value")
-            return cast("ColumnElement[bool]", row.c.position.in_(select(values.c.value)))
-        return cast(
-            "ColumnElement[bool]",
-            row.c.position == any_(bindparam(name, type_=ARRAY(BigInteger))),
-        )
+        return self._is_in(row.c.position, "unreadable")
 
     def _alive(self) -> Any:
         table = self._schema.instances
@@ -236,7 +223,7 @@ class OutboxStatements(Statements):
         """Give some rows up."""
         table = self._schema.outbox
         return self._compile(
-            update(table).where(self._is_among(table, "positions")).values(owner=null())
+            update(table).where(self._is_in(table.c.position, "positions")).values(owner=null())
         )
 
     @cached_property
@@ -246,7 +233,7 @@ class OutboxStatements(Statements):
         return self._compile(
             update(table)
             .where(
-                self._is_among(table, "positions"),
+                self._is_in(table.c.position, "positions"),
                 table.c.created < bindparam("before"),
                 *self._is_free(table),
             )
@@ -286,7 +273,7 @@ class OutboxStatements(Statements):
             .where(
                 table.c.app == bindparam("app"),
                 table.c.parked.is_not(None),
-                self._is_among(table, "positions"),
+                self._is_in(table.c.position, "positions"),
             )
             .values(parked=null(), owner=null(), created=bindparam("now"))
             .returning(table.c.position)

@@ -14,6 +14,7 @@ from sourceflow.stores.sql.view_models import ViewModels
 
 if TYPE_CHECKING:
     from sourceflow.bus.ports import StoresContext
+    from sourceflow.messages import Codec
     from sourceflow.stores.sql.database import Database
     from sourceflow.stores.sql.schema import Schema
 
@@ -26,6 +27,7 @@ class Parts:
 
     Attributes:
         database: Where it is kept.
+        codec: Reads and writes messages and state.
         streams: Heads and entities.
         commands: The command log.
         events: The event log.
@@ -35,6 +37,7 @@ class Parts:
     """
 
     database: Database
+    codec: Codec
     streams: Streams
     commands: SqlCommandLog
     events: SqlEventLog
@@ -48,6 +51,7 @@ class Parts:
         codec = context.codec
         return cls(
             database=database,
+            codec=codec,
             streams=Streams(database, schema, codec),
             commands=SqlCommandLog(database, schema, codec),
             events=SqlEventLog(database, schema, codec),

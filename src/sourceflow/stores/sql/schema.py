@@ -166,11 +166,19 @@ def _claims(metadata: MetaData, prefix: str) -> Table:
 
 
 def _views(metadata: MetaData, prefix: str) -> Table:
+    """Return what is known of each view model.
+
+    Which generation of its rows counts, which is being built, by whom, and the position in the
+    event log that it takes in.
+    """
     return Table(
         f"{prefix}views",
         metadata,
         Column("name", Word, primary_key=True),
         Column("generation", BigInteger, nullable=False),
+        Column("building", BigInteger),
+        Column("builder", Word),
+        Column("position", BigInteger),
     )
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sourceflow.errors import NotRunningError
 from sourceflow.stores.sql.database import open_database
 from sourceflow.stores.sql.dead_letters import SqlDeadLetters
 from sourceflow.stores.sql.parts import Parts
 from sourceflow.stores.sql.schema import PREFIX, build_schema
+from sourceflow.stores.sql.shadow import SqlShadow
 from sourceflow.stores.sql.unit_of_work import SqlUnitOfWork
 from sourceflow.stores.sql.url import parse_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from sourceflow.bus.changes import Claim, Stream
+    from sourceflow.bus.changes import Stream
     from sourceflow.bus.ports import StoresContext
     from sourceflow.messages import KeyType
     from sourceflow.stores.sql.command_log import SqlCommandLog
@@ -129,23 +130,19 @@ class SqlStores:
             row_type, where=where, order_by=order_by, limit=limit, after=after
         )
 
-    async def swap(
-        self,
-        row_type: type[StateT],
-        rows: Mapping[KeyType, StateT],
-        *,
-        position: int,
-        claims: Sequence[Claim],
-    ) -> bool:
-        """Put a rebuilt view model in the place of the old one."""
+    async def shadow(self, row_type: type[Any], *, resume: bool) -> SqlShadow:
+        """Begin rows beside those that count."""
         parts = self._open
-        async with parts.database.transaction() as session:
-            await parts.view_models.replace(session, row_type, rows)
-            await session.run(parts.inbox.steps(claims, anew=False))
-            moved = await parts.events.has_moved(session, position)
-            if moved:
-                await session.undo()
-        return not moved
+        shadow = SqlShadow(
+            database=parts.database,
+            sql=parts.view_models.shadow_statements(row_type),
+            codec=parts.codec,
+            events=parts.events,
+            inbox=parts.inbox,
+            row_type=row_type,
+        )
+        await shadow.begin(resume=resume)
+        return shadow
 
     @property
     def outbox(self) -> SqlOutbox:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Dialect
 
-__all__ = ("Converting", "Document", "Numbers", "Time", "counter", "micros_of", "time_of")
+__all__ = ("Converting", "Document", "JsonList", "Time", "counter", "micros_of", "time_of")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -76,8 +76,8 @@ class Document(TypeDecorator[bytes]):
         return _bytes_of
 
 
-class Numbers(TypeDecorator[list[int]]):
-    """A list of whole numbers as a parameter on SQLite, which has no arrays: a JSON text."""
+class JsonList(TypeDecorator[list[Any]]):
+    """A list of numbers or texts as a parameter: a JSON text."""
 
     impl = Text
     cache_ok = True

@@ -16,7 +16,6 @@ from sqlalchemy import (
     bindparam,
     delete,
     select,
-    text,
     update,
 )
 
@@ -25,8 +24,8 @@ from sourceflow.domain.handlers import DELETE
 from sourceflow.messages import key_text, state_info
 from sourceflow.stores.memory.view_models import query_rows
 from sourceflow.stores.sql.database import Statement, Statements, Step
-from sourceflow.stores.sql.database.statement import DIALECTS
 from sourceflow.stores.sql.schema import Word
+from sourceflow.stores.sql.shadow_statements import ShadowStatements
 from sourceflow.stores.sql.types import Document
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
     from sourceflow.bus.changes import RowChange
     from sourceflow.messages import Codec, KeyType
-    from sourceflow.stores.sql.database import Database, Session
+    from sourceflow.stores.sql.database import Database
     from sourceflow.stores.sql.schema import Schema
     from sourceflow.stores.sql.url import Product
 
@@ -110,26 +109,10 @@ class ViewModels:
         rows = [self._codec.decode_state(row_type, document) for (document,) in found]
         return query_rows(row_type, rows, where=where, order_by=order_by, limit=limit, after=after)
 
-    async def replace(
-        self, session: Session, row_type: type[RowT], rows: Mapping[KeyType, RowT]
-    ) -> None:
-        """Let other rows count from the commit of a transaction on.
-
-        Who read a row before finds another one, or none, in its place, and loses the race.
-        """
+    def shadow_statements(self, row_type: type[Any]) -> ShadowStatements:
+        """Return the statements on rows that are being built."""
         sql = self._sql(row_type)
-        if sql.lock is not None:
-            await session.write(sql.lock, {})
-        ((generation,),) = await session.write(sql.advance, {"view": sql.name})
-        for key, row in rows.items():
-            values = {
-                "generation": generation,
-                "key": key_text(key),
-                "version": 1 + secrets.randbits(60),
-                "document": self._codec.encode_state(row),
-            }
-            await session.write(sql.fill, values)
-        await session.write(sql.clear, {"generation": generation})
+        return ShadowStatements(self._schema, self._database.product, sql.name, sql.table)
 
     def step(self, change: RowChange) -> Step | None:
         """Return what changes a row; None where one that was never there is removed."""
@@ -171,38 +154,6 @@ class _RowStatements(Statements):
         return self._compile(
             select(table.c.document).where(table.c.generation == self._generation())
         )
-
-    @cached_property
-    def lock(self) -> Statement | None:
-        """Wait for transactions that change rows, and let none begin (PostgreSQL).
-
-        A later statement of theirs sees what was committed meanwhile, and with it the generation.
-        """
-        if self._product == "sqlite":
-            return None
-        name = DIALECTS[self._product].identifier_preparer.format_table(self.table)
-        return self._compile(text(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE"))
-
-    @cached_property
-    def advance(self) -> Statement:
-        views = self._schema.views
-        return self._compile(
-            update(views)
-            .where(views.c.name == bindparam("view"))
-            .values(generation=views.c.generation + 1)
-            .returning(views.c.generation)
-        )
-
-    @cached_property
-    def fill(self) -> Statement:
-        names = ("generation", "key", "version", "document")
-        values: dict[str, Any] = {name: bindparam(name) for name in names}
-        return self._compile(self._insert(self.table).values(values).inline())
-
-    @cached_property
-    def clear(self) -> Statement:
-        table = self.table
-        return self._compile(delete(table).where(table.c.generation < bindparam("generation")))
 
     @cached_property
     def create(self) -> Statement:

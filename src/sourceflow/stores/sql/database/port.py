@@ -72,6 +72,11 @@ class Database(Protocol):
         """Which database it is."""
         ...
 
+    @property
+    def reads_beside_transactions(self) -> bool:
+        """Whether ``read`` is answered while a ``transaction`` is open."""
+        ...
+
     async def open(self) -> None:
         """Connect.
 

@@ -43,6 +43,7 @@ class PostgresDatabase:
     """
 
     product: Literal["postgresql"] = "postgresql"
+    reads_beside_transactions = True
 
     def __init__(self, url: DatabaseUrl, *, pool_size: int, timeout: timedelta) -> None:
         self._url = url

@@ -56,6 +56,7 @@ class SqliteDatabase:
         self._writer = SqliteThread("write", connect, groups=True)
         in_memory = url.path == ":memory:"  # such a database belongs to one connection
         self._reader = self._writer if in_memory else SqliteThread("read", connect, groups=False)
+        self.reads_beside_transactions = not in_memory
 
     async def open(self) -> None:
         """Open the file; it is made where it is not there."""

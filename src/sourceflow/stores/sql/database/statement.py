@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam
+from sqlalchemy import ARRAY, any_, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.dialects.sqlite import pysqlite
 
-from sourceflow.stores.sql.types import Converting
+from sourceflow.stores.sql.types import Converting, JsonList
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sqlalchemy import Table
     from sqlalchemy.engine import Dialect
-    from sqlalchemy.sql import ClauseElement
+    from sqlalchemy.sql import ClauseElement, ColumnElement
 
     from sourceflow.stores.sql.schema import Schema
     from sourceflow.stores.sql.url import Product
@@ -104,6 +104,14 @@ class Statements:
         """Begin an INSERT that may say what to do on a conflict: each product has its own."""
         insert = sqlite.insert if self._product == "sqlite" else postgresql.insert
         return insert(table)
+
+    def _is_in(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        """Whether a column is among the values of one parameter, a list of any length."""
+        if self._product == "sqlite":  # has no arrays
+            values = func.json_each(bindparam(name, type_=JsonList)).table_valued("value")
+            return column.in_(select(values.c.value))
+        array: ColumnElement[Any] = bindparam(name, type_=ARRAY(column.type))
+        return column == any_(array)
 
     def _for(self, name: str, count: int, build: Callable[[int], ClauseElement]) -> Statement:
         """Return the statement for so many rows, compiled once."""
