@@ -17,7 +17,7 @@ from sourceflow.domain import (
 )
 from sourceflow.errors import Discard, Reject, Retry
 from sourceflow.host.app import App
-from sourceflow.messages import Command, Envelope, Event, Key, command, event
+from sourceflow.messages import Command, Envelope, Event, Key, command, event, upcasts
 
 __all__ = (
     "DELETE",
@@ -44,4 +44,5 @@ __all__ = (
     "handles",
     "projects",
     "subscribes",
+    "upcasts",
 )

@@ -54,7 +54,7 @@ class App:
 
     Args:
         components: Sagas, aggregates and views. Message types may stand among them: each command
-            is then checked to have a handler or a route.
+            is then checked to have a handler or a route. So may functions marked ``@upcasts``.
         name: The App's name: its messages' source, its event queue's name, its outbox's owner.
         stores: Where everything is kept; in memory where not given.
         services: Objects that constructors of components ask for by type.
@@ -68,7 +68,7 @@ class App:
 
     def __init__(
         self,
-        components: Sequence[type[Any]],
+        components: Sequence[type[Any] | Callable[..., Any]],
         *,
         name: str,
         stores: Stores | None = None,

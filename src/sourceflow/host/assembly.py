@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,10 @@ from sourceflow.host.checks import Checks
 from sourceflow.host.mentions import messages_named_in
 from sourceflow.host.names import shown
 from sourceflow.host.services import constructor_arguments
-from sourceflow.messages import Registry, is_message, state_info, type_info
+from sourceflow.messages import Registry, is_message, is_upcaster, state_info, type_info
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sourceflow.bus.routes import Routes
     from sourceflow.domain.component import Component
@@ -70,13 +71,17 @@ _KINDS = (
 
 
 def assemble(
-    components: Sequence[type[Component]], *, name: str, routes: Routes, services: Sequence[object]
+    components: Sequence[type[Any] | Callable[..., Any]],
+    *,
+    name: str,
+    routes: Routes,
+    services: Sequence[object],
 ) -> Assembly:
     """Bind an App's components and check the whole.
 
     Args:
         components: Sagas, aggregates and views; message types that the App sends may stand among
-            them, so that each is checked to have a handler or a route.
+            them, so that each is checked to have a handler or a route, and so may upcasters.
         name: The App's name.
         routes: What its transport was told.
         services: What constructors may ask for.
@@ -96,10 +101,14 @@ class _Assembler:
         self._states: dict[str, type[Any]] = {}
         self._sent: dict[type[Any], str] = {}
         self._raised: dict[type[Any], str] = {}
+        self._upcasters: list[Callable[..., Any]] = []
 
-    def run(self, components: Sequence[type[Component]]) -> Assembly:
-        for component in dict.fromkeys(components):
-            if is_message(component):
+    def run(self, components: Sequence[type[Any] | Callable[..., Any]]) -> Assembly:
+        parts: dict[Any, None] = dict.fromkeys(components)
+        for component in parts:
+            if is_upcaster(component):
+                self._upcasters.append(component)
+            elif is_message(component):
                 self._sent.setdefault(component, f"the App {self._name!r}")
             else:
                 self._add(component)
@@ -124,11 +133,15 @@ class _Assembler:
             warnings=tuple(dict.fromkeys(checks.warnings())),
         )
 
-    def _add(self, component: type[Component]) -> None:
+    def _add(self, component: Any) -> None:
         kind = _kind_of(component)
         if kind is None:
-            self._faults.append(f"{shown(component)} is neither a Saga, an Aggregate nor a View")
+            unmarked = ", nor marked @upcasts" if inspect.isfunction(component) else ""
+            self._faults.append(
+                f"{shown(component)} is neither a Saga, an Aggregate nor a View{unmarked}"
+            )
             return
+        self._refuse_upcasters_in(component)
         try:
             state_type = state_type_of(component, kind.base)
         except TypeError as error:
@@ -145,6 +158,16 @@ class _Assembler:
             self._faults.append(f"{component.__qualname__} has no method marked @{kind.decorator}")
         self._arguments[component] = constructor_arguments(component, self._services, self._faults)
         self._note_mentions(component, kind)
+
+    def _refuse_upcasters_in(self, component: type[Any]) -> None:
+        """Name upcasters among a component's methods: nobody would use them there."""
+        for name in dir(component):
+            method = inspect.getattr_static(component, name)
+            if is_upcaster(getattr(method, "__func__", method)):
+                self._faults.append(
+                    f"{component.__qualname__}.{name} is marked @upcasts: make it a function, and "
+                    "list it among the App's components"
+                )
 
     def _note_mentions(self, component: type[Component], kind: _Kind) -> None:
         """Note what a saga or an aggregate sends, and what a saga raises."""
@@ -212,7 +235,7 @@ class _Assembler:
             self._faults += [f"{info.name}: {fault}" for fault in info.faults]
             usable.append(message_type)
         self._check_route_kinds(usable)
-        registry = Registry(usable)
+        registry = Registry(usable, self._upcasters)
         self._faults += registry.faults
         return registry
 

@@ -17,6 +17,7 @@ from sourceflow.messages.type_info import (
     state_info,
     type_info,
 )
+from sourceflow.messages.upcasters import is_upcaster, upcasts
 
 __all__ = (
     "Codec",
@@ -35,11 +36,13 @@ __all__ = (
     "command",
     "event",
     "is_message",
+    "is_upcaster",
     "key_of_state",
     "key_text",
     "new_message_id",
     "parse_key",
     "state_info",
     "type_info",
+    "upcasts",
     "validate",
 )

@@ -78,6 +78,7 @@ class Codec:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
+        self._upcasters = registry.upcasters
         self._documents: dict[type[Any], msgspec.json.Decoder[Any]] = {}
         self._values: dict[type[Any], msgspec.json.Decoder[Any]] = {}
 
@@ -143,7 +144,7 @@ class Codec:
             raise WrongKindError(f"this is an {document.kind}; only {kind}s belong here")
         if info is None:
             info = self._registry.resolve(document.type, document.dataversion)
-            document.data = self._value(info.type).decode(document.data)
+            document.data = self._data(info, document.dataversion, document.data)
         if document.kind != info.kind:
             raise WrongKindError(f"{info.name} is an {info.kind}; the document says otherwise")
         return _envelope(document, info, headers)
@@ -159,9 +160,20 @@ class Codec:
             document = self._document(info).decode(body)
         except msgspec.ValidationError:  # headers, another version, or wrong: a closer look tells
             return None, None
-        if document.type != type_hint or document.dataversion > info.version:
+        if document.type != type_hint:
+            return None, None
+        version = document.dataversion
+        if version != info.version and (
+            version > info.version or self._upcasters.take(info, version)
+        ):
             return None, None
         return info, document
+
+    def _data(self, info: TypeInfo, version: int, data: bytes) -> Any:
+        """Read a message's data, brought up to the current version."""
+        if self._upcasters.take(info, version):
+            data = self._upcasters.upcast(info, version, data)
+        return self._value(info.type).decode(data)
 
     def encode_data(self, message: Any) -> bytes:
         """Write a message without its metadata.
@@ -180,7 +192,12 @@ class Codec:
             UnknownTypeError: The type is not known, or not in this version.
         """
         info = self._registry.resolve(name, version)
-        return self.decode_state(info.type, data)
+        try:
+            message = self._data(info, version, data)
+            limits_of(info.type).check(message)
+        except _UNREADABLE as error:
+            raise _malformed(error) from None
+        return message
 
     def encode_state(self, state: Any) -> bytes:
         """Write an entity or a row.

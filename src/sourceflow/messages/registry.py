@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from sourceflow.errors import UnknownTypeError
 from sourceflow.messages.type_info import type_info
+from sourceflow.messages.upcasters import Upcasters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from sourceflow.messages.type_info import TypeInfo
 
@@ -22,14 +23,18 @@ class Registry:
 
     Args:
         types: The types.
+        upcasters: Functions marked ``@upcasts`` that read older versions of them.
 
     Attributes:
-        faults: Wire names that two types share.
+        upcasters: Brings data of older versions up to the current one.
+        faults: Wire names that two types share, and upcasters that do not fit.
     """
 
-    __slots__ = ("_by_name", "faults")
+    __slots__ = ("_by_name", "faults", "upcasters")
 
-    def __init__(self, types: Iterable[type[Any]]) -> None:
+    def __init__(
+        self, types: Iterable[type[Any]], upcasters: Iterable[Callable[..., Any]] = ()
+    ) -> None:
         self._by_name: dict[str, TypeInfo] = {}
         faults: list[str] = []
         for message_type in dict.fromkeys(types):
@@ -41,7 +46,8 @@ class Registry:
                         f"{other.type.__qualname__} and {info.type.__qualname__} share the wire "
                         f"name {name!r}: give one of them name=…"
                     )
-        self.faults = tuple(faults)
+        self.upcasters = Upcasters(upcasters, self)
+        self.faults = (*faults, *self.upcasters.faults)
 
     def find(self, name: str) -> TypeInfo | None:
         """Return what is known of a wire name, or None."""
