@@ -20,7 +20,7 @@
     │   ├── RejectedError           a handler rejected it for good
     │   ├── HandlerEndedError       something was sent after its handler  (RuntimeError)
     │   └── UseSelfSendError        ``app.send`` called inside a handler (RuntimeError)
-    ├── ReplayError                 a stored message stopped a replay or rebuild
+    ├── ReplayError                 a stored message can't be read or run again
     ├── DependencyError             a thing outside this process does not answer
     │   └── CircuitOpenError        calls to it are suspended for a while
     ├── StoreConfigurationError     a database is not as it must be
@@ -41,7 +41,7 @@ stage of a message's journey speaks of them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -129,7 +129,16 @@ class MessageTooLargeError(MessageError, ValueError):
 
 
 class MalformedError(MessageError):
-    """Raised when received bytes are not one of our messages; never holds a value of the message."""
+    """Raised when bytes are not one of our messages; never holds a value of the message.
+
+    Attributes:
+        field: The field that does not fit, such as ``lines[0].price``; None where it is no single
+            one.
+    """
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        self.field = field
+        super().__init__(message)
 
 
 class UnknownTypeError(MessageError, LookupError):
@@ -232,17 +241,44 @@ class UseSelfSendError(HandlingError, RuntimeError):
 
 
 class ReplayError(SourceflowError):
-    """Raised when a stored message stops a replay or a rebuild; nothing was changed.
+    """Raised when a stored message stops a replay, a rebuild or a look back; nothing was changed.
 
     Attributes:
         position: The sequence number in the stream, or the position in the event log.
         type_name: The wire name of the stored message.
+        version: The version it is stored in; None where it could be read, and its handler failed.
+        field: The field that no longer fits, such as ``lines[0].price``; None where it is no
+            single one.
     """
 
-    def __init__(self, message: str, *, position: int, type_name: str) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        position: int,
+        type_name: str,
+        version: int | None = None,
+        field: str | None = None,
+    ) -> None:
         self.position = position
         self.type_name = type_name
-        super().__init__(f"at position {position} ({type_name}): {message}")
+        self.version = version
+        self.field = field
+        what = type_name if version is None else f"{type_name}, version {version}"
+        super().__init__(f"at position {position} ({what}): {message}")
+
+    @classmethod
+    def unreadable(
+        cls, error: MessageError, *, position: int, type_name: str, version: int | None
+    ) -> Self:
+        """Return what to raise of a stored message that no longer decodes."""
+        return cls(
+            f"it can no longer be read: {error}",
+            position=position,
+            type_name=type_name,
+            version=version,
+            field=error.field if isinstance(error, MalformedError) else None,
+        )
 
 
 class DependencyError(SourceflowError):

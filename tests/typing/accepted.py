@@ -35,6 +35,7 @@ from sourceflow import (
     handles,
     projects,
     subscribes,
+    upcasts,
 )
 from sourceflow.errors import WiringError
 from sourceflow.stores.memory import MemoryStores
@@ -238,6 +239,15 @@ async def use(app: App) -> None:
         await app.replay(Order, "o-1")
         await app.rebuild(OrderSummaries)
         assert_type(app.describe(), dict[str, Any])
+
+
+@upcasts(CancelOrder, from_version=1)
+def with_reason(data: dict[str, Any]) -> dict[str, Any]:
+    return {**data, "reason": "none"}
+
+
+assert_type(with_reason({}), dict[str, Any])
+App([OrderSaga, CancelOrder, with_reason], name="orders")
 
 
 async def work(app: App) -> None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import assert_type
+from typing import Any, assert_type
 from uuid import UUID
 
 from sourceflow import (
@@ -22,6 +22,7 @@ from sourceflow import (
     handles,
     projects,
     subscribes,
+    upcasts,
 )
 from sourceflow.transports.aws import AwsOptions, AwsTransport
 
@@ -140,6 +141,21 @@ async def use(app: App, command: CreateOrder) -> None:
     await app.query(OrderSummary, 10)  # error
     assert_type(await app.find(Order, "o-1"), Order)  # error
     app.use(NotAComponent())  # error
+
+
+@upcasts(CreateOrder)  # error
+def unversioned(data: dict[str, Any]) -> dict[str, Any]:
+    return data
+
+
+@upcasts(CreateOrder, from_version=1)  # error
+def of_text(data: str) -> str:
+    return data
+
+
+@upcasts(CreateOrder, from_version=1)  # error
+async def later(data: dict[str, Any]) -> dict[str, Any]:
+    return data
 
 
 def transport() -> None:

@@ -31,8 +31,9 @@ def projections_of(wiring: Wiring, row_type: type[Any]) -> list[Handler]:
 
 
 def names_of(handlers: Iterable[Handler]) -> set[str]:
-    """Return the wire names of the events that handlers take."""
-    return {type_info(handler.message_type).name for handler in handlers}
+    """Return the wire names of the events that handlers take, the old ones among them."""
+    infos = {type_info(handler.message_type) for handler in handlers}
+    return {name for info in infos for name in (info.name, *info.aliases)}
 
 
 def claims_of(event: Envelope[Any], handlers: Sequence[Handler]) -> list[Claim]:

@@ -84,7 +84,7 @@ class Replay:
 
     async def _replay(self, stream: Stream, entity_type: type[Any]) -> Replayed:
         async with self._stores.begin() as uow:
-            head = await uow.head(stream, entity_type, None)
+            number = await uow.number(stream)
             relived = await self._history.relive(stream)
             if relived.commands == 0:
                 return Replayed(commands=0, rebuilt=(), left_alone=())
@@ -96,7 +96,7 @@ class Replay:
                     stream=StreamChange(
                         stream=stream,
                         entity_type=entity_type,
-                        expected=head.number,
+                        expected=number,
                         entity=DELETE if relived.entity is None else relived.entity,
                         command=None,
                     ),
@@ -144,7 +144,7 @@ class Replay:
         uow: UnitOfWork,
     ) -> Rows:
         async def blank(row_type: type[Any], key: KeyType) -> Row[Any]:
-            return Row((await uow.row(row_type, key)).version, None)
+            return Row(await uow.version(row_type, key), None)
 
         rows = Rows(blank)
         for row_type in row_types:

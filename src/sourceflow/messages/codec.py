@@ -17,8 +17,10 @@ from sourceflow.messages.envelope import (
 )
 from sourceflow.messages.key import key_problem, key_text
 from sourceflow.messages.limits import LimitError, check_text, limits_of
-from sourceflow.messages.meta import MAX_NAME, scrub, validate
+from sourceflow.messages.meta import MAX_NAME, validate
+from sourceflow.messages.misfit import field_of, scrub
 from sourceflow.messages.quick_look import is_plainly_right
+from sourceflow.messages.type_info import type_info
 
 if TYPE_CHECKING:
     from sourceflow.messages.registry import Registry
@@ -61,6 +63,13 @@ class _OwnDocument(_Document[DataT], Generic[DataT], kw_only=True, forbid_unknow
     """The document with nothing but our own attributes: decoded in one pass, data and all."""
 
 
+class _Version(msgspec.Struct):
+    """Of a document, the version only."""
+
+    dataversion: _Count = 1
+
+
+_VERSION: Final = msgspec.json.Decoder(_Version)
 _ATTRIBUTES: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _TEXT: Final = msgspec.json.Decoder(str)
 _RAW_DOCUMENT: Final = msgspec.json.Decoder(_Document[msgspec.Raw])
@@ -184,6 +193,19 @@ class Codec:
         validate(message)
         return _encode(message, type(message).__name__)
 
+    def knows(self, message_type: type[Any]) -> bool:
+        """Whether messages of this very class are read, not of another one of the same name."""
+        info = self._registry.find(type_info(message_type).name)
+        return info is not None and info.type is message_type
+
+    @staticmethod
+    def version_in(body: bytes) -> int | None:
+        """Return the version that a document says its data has, or None where it can't be read."""
+        try:
+            return _VERSION.decode(body).dataversion
+        except _UNREADABLE:
+            return None
+
     def decode_data(self, name: str, version: int, data: bytes) -> Any:
         """Read a message without its metadata.
 
@@ -217,7 +239,7 @@ class Codec:
             state: StateT = self._value(state_type).decode(data)
             limits_of(state_type).check(state)
         except _UNREADABLE as error:
-            raise _malformed(error) from None
+            raise _malformed(error, of=f"the stored {state_type.__name__}") from None
         return state
 
     def _document(self, info: TypeInfo) -> msgspec.json.Decoder[Any]:
@@ -241,13 +263,15 @@ def _encode(value: Any, name: str) -> bytes:
         raise InvalidMessageError(f"{name} cannot be written: {type(error).__name__}") from None
 
 
-def _malformed(error: Exception) -> MalformedError:
+def _malformed(error: Exception, *, of: str = "it") -> MalformedError:
     """Return the error to raise, without a value of the message in its text."""
     if isinstance(error, msgspec.ValidationError):
-        return MalformedError(f"it does not fit: {scrub(error)}")
-    if isinstance(error, (LimitError, InvalidMessageError)):
+        return MalformedError(f"{of} does not fit: {scrub(error)}", field=field_of(error))
+    if isinstance(error, LimitError):
+        return MalformedError(str(error) if of == "it" else f"{of}: {error}", field=error.field)
+    if isinstance(error, InvalidMessageError):
         return MalformedError(str(error))
-    return MalformedError(f"it is not JSON that can be read ({type(error).__name__})")
+    return MalformedError(f"{of} is not JSON that can be read ({type(error).__name__})")
 
 
 def _headers_of(body: bytes) -> dict[str, str]:
@@ -270,7 +294,7 @@ def _envelope(document: _Document[Any], info: TypeInfo, headers: dict[str, str])
         limits_of(info.type).check(document.data)
         problem = key_problem(key)
         if problem is not None:
-            raise MalformedError(f"its key {problem}")
+            raise MalformedError(f"its key {problem}", field=info.key_field)
     if document.subject is not UNSET and document.subject != key_text(key):
         raise MalformedError("its subject is not its key")
     check_text(document.source)

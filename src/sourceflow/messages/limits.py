@@ -36,7 +36,15 @@ Check = Callable[[Any], None]
 
 
 class LimitError(ValueError):
-    """A value is outside of the limits; the text names the place, never the value."""
+    """A value is outside of the limits; the text names the place, never the value.
+
+    Attributes:
+        field: The field that holds it; None of a value by itself.
+    """
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        self.field = field
+        super().__init__(message)
 
 
 def check_text(value: str) -> None:
@@ -151,7 +159,8 @@ class Limits:
             try:
                 check(getattr(value, name))
             except LimitError as error:
-                raise LimitError(f"{name} {error}") from None
+                field = name if error.field is None else f"{name}.{error.field}"
+                raise LimitError(f"{name} {error}", field=field) from None
 
 
 def _check_of(hint: Any) -> Check | None:

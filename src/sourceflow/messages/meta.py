@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import re
 import sys
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -17,13 +16,14 @@ import msgspec
 from sourceflow.errors import InvalidMessageError
 from sourceflow.messages.key import key_problem
 from sourceflow.messages.limits import LimitError, limits_of
+from sourceflow.messages.misfit import scrub
 from sourceflow.messages.quick_look import is_plainly_right
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import FrameType
 
-__all__ = ("Options", "SourceflowMeta", "options_of", "scrub", "validate")
+__all__ = ("Options", "SourceflowMeta", "options_of", "validate")
 
 OPTIONS: Final = "__sourceflow_options__"
 TAKEN: Final = "__sourceflow_taken__"
@@ -32,8 +32,6 @@ MAX_NAME: Final = 255
 """Characters of a wire name; documents with longer ones are malformed."""
 
 _KEPT: Final = (bytes, bytearray, datetime, date, time, timedelta, UUID, Decimal)
-_PLACE: Final = re.compile(r" - at (?:`key` in )?`\$[\w.\[\]]*`$")
-_TELLING: Final = ("Invalid value", "Invalid enum value", "Object contains unknown field")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,23 +205,6 @@ def _check_key(value: Any, cls: type[Any]) -> None:
     problem = None if field is None else key_problem(getattr(value, field))
     if problem is not None:
         raise InvalidMessageError(f"{cls.__name__}: the key {field} {problem}")
-
-
-def scrub(error: msgspec.ValidationError) -> str:
-    """Return what does not fit and where, without a value of the message.
-
-    Texts of msgspec tell of types; those that go on with a value are cut short, and so is what a
-    class's own ``__post_init__`` raised.
-    """
-    text = str(error)
-    place = _PLACE.search(text)
-    where = "" if place is None else place[0]
-    if error.__cause__ is not None:
-        return f"a check of its own class refuses it{where}"
-    for beginning in _TELLING:
-        if text.startswith(beginning):
-            return f"{beginning}{where}"
-    return text
 
 
 _key_fields: dict[type[Any], str | None] = {}

@@ -70,9 +70,10 @@ class Backend:
         self._clock = clock
         self._opened = []
 
-    async def open(self, app, types):
+    async def open(self, app, types, upcasters=()):
         stores = self._stores()
-        await stores.open(StoresContext(app, Codec(Registry(types)), self._clock, (Listing,)))
+        codec = Codec(Registry(types, upcasters))
+        await stores.open(StoresContext(app, codec, self._clock, (Listing,)))
         self._opened.append(stores)
         return stores
 
@@ -134,10 +135,10 @@ class Shop:
         self.app = app
         self._ids = count(1)
 
-    async def as_app(self, app, *, types=(Pay, Paid, Refunded)):
+    async def as_app(self, app, *, types=(Pay, Paid, Refunded), upcasters=()):
         """What another App, or a later run of this one, sees of the same data."""
         await self.stores.aclose()
-        return Shop(self.backend, await self.backend.open(app, types), app)
+        return Shop(self.backend, await self.backend.open(app, types, upcasters), app)
 
     def stream(self, key="o-1"):
         return Stream("Order", key)

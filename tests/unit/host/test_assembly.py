@@ -18,6 +18,7 @@ from sourceflow import (
     handles,
     projects,
     subscribes,
+    upcasts,
 )
 from sourceflow.errors import WiringError
 
@@ -180,7 +181,85 @@ def faults(components, transport=None, **options):
     return raised.value.faults
 
 
+class Amended(Command, version=3):
+    account_id: Key[str]
+
+
+class AmendingSaga(Saga[Account]):
+    @handles
+    async def amend(self, account: Account, command: Amended) -> Account:
+        return account
+
+
+@upcasts(Amended, from_version=1)
+def first(data: dict) -> dict:
+    return data
+
+
+@upcasts(Amended, from_version=2)
+def second(data: dict) -> dict:
+    return data
+
+
+@upcasts(Amended, from_version=2)
+def second_again(data: dict) -> dict:
+    return data
+
+
+@upcasts(Amended, from_version=3)
+def third(data: dict) -> dict:
+    return data
+
+
+class UpcastingSaga(Saga[Account]):
+    @handles
+    async def amend(self, account: Account, command: Amended) -> Account:
+        return account
+
+    @staticmethod
+    @upcasts(Amended, from_version=1)
+    def first(data: dict) -> dict:
+        return data
+
+
+def unmarked(data: dict) -> dict:
+    return data
+
+
 FAULTS = {
+    "an upcaster of a message that the App does not know": (
+        [AccountSaga, first, second],
+        (
+            "first upcasts Amended from version 1, and no component or route of the App names that "
+            "message"
+        ),
+    ),
+    "an upcaster of the current version": (
+        [AmendingSaga, first, second, third],
+        "third upcasts Amended from version 3, and 3 is its current version",
+    ),
+    "two upcasters of one version": (
+        [AmendingSaga, first, second, second_again],
+        "second_again upcasts Amended from version 2, and so does second",
+    ),
+    "a version without an upcaster": (
+        [AmendingSaga, first],
+        (
+            "no function upcasts Amended from version 2: there are some from 1, and each of its older "
+            "versions needs one"
+        ),
+    ),
+    "an upcaster that is a method": (
+        [UpcastingSaga],
+        (
+            "UpcastingSaga.first is marked @upcasts: make it a function, and list it among the App's "
+            "components"
+        ),
+    ),
+    "a function that is not marked": (
+        [AccountSaga, unmarked],
+        "unmarked is neither a Saga, an Aggregate nor a View, nor marked @upcasts",
+    ),
     "a command with neither handler nor route": (
         [AccountSaga, Closer],
         "Closer.close sends Close, which has neither a handler here nor a route to a queue",

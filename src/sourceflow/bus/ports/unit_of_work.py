@@ -59,12 +59,20 @@ class UnitOfWork(Protocol):
         """Return the head of a stream and whether a claim is taken, in one read."""
         ...
 
+    async def number(self, stream: Stream) -> int:
+        """Return the number of a head, whatever its entity looks like; 0 before the first."""
+        ...
+
     async def claimed(self, claims: Sequence[Claim]) -> Collection[Claim]:
         """Return those of the claims that are taken."""
         ...
 
     async def row(self, row_type: type[StateT], key: KeyType) -> Row[StateT]:
         """Return a row of a view model."""
+        ...
+
+    async def version(self, row_type: type[Any], key: KeyType) -> int:
+        """Return the version of a row, whatever it looks like; 0 where there is none."""
         ...
 
     async def commit(self, changes: Changes) -> Sequence[OutboxRow]:

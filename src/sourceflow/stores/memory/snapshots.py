@@ -60,10 +60,25 @@ class Snapshots:
             return self._codec.decode_state(kept.type, kept.data)
         return kept
 
+    def give_as(self, state_type: type[Any], kept: Any) -> Any:
+        """Return an entity, which may be of a class that only an App before this one had.
+
+        Raises:
+            MalformedError: It can no longer be read.
+        """
+        if type(kept) is _Written:
+            return self._codec.decode_state(state_type, kept.data)
+        if kept is None or type(kept) is state_type:
+            return kept
+        return self._codec.decode_state(state_type, self._codec.encode_state(kept))
+
     def copy_envelope(self, envelope: Envelope[Any]) -> Envelope[Any]:
         """Return an envelope whose message is shared with nobody who could change it."""
         if self._immutable[type(envelope.message)]:
             return envelope
+        return self._rewritten(envelope)
+
+    def _rewritten(self, envelope: Envelope[Any]) -> Envelope[Any]:
         info = envelope.info
         data = self._codec.encode_data(envelope.message)
         message = self._codec.decode_data(info.name, info.version, data)
@@ -72,16 +87,21 @@ class Snapshots:
     def reread(self, envelope: Envelope[Any], position: int) -> Envelope[Any]:
         """Return a copy of a stored envelope.
 
+        Its message may be of a class that only an App before this one had. It is read as a
+        database would read it then.
+
         Raises:
-            ReplayError: The codec no longer knows its type; an App before this one did.
+            ReplayError: It can no longer be read; names its position, type, version and field.
         """
+        message_type = type(envelope.message)
+        if self._immutable[message_type] and self._codec.knows(message_type):
+            return envelope
         try:
-            return self.copy_envelope(envelope)
+            return self._rewritten(envelope)
         except MessageError as error:
-            raise ReplayError(
-                f"it can no longer be read: {error}",
-                position=position,
-                type_name=envelope.type_name,
+            info = envelope.info
+            raise ReplayError.unreadable(
+                error, position=position, type_name=info.name, version=info.version
             ) from error
 
 

@@ -59,10 +59,10 @@ class MemoryStores:
         """Begin a unit of work: always the same object, as it holds nothing before its commit."""
         return self._open.unit_of_work
 
-    async def load(self, stream: Stream, entity_type: type[StateT]) -> StateT | None:  # noqa: ARG002 - the port's
+    async def load(self, stream: Stream, entity_type: type[StateT]) -> StateT | None:
         """Return an entity, or None."""
         found = self._state.streams.get(stream)
-        return None if found is None else self._open.snapshots.give(found.entity)
+        return None if found is None else self._open.snapshots.give_as(entity_type, found.entity)
 
     async def find(self, row_type: type[StateT], key: KeyType) -> StateT | None:
         """Return a row, or None."""

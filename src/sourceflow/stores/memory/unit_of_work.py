@@ -47,18 +47,17 @@ class MemoryUnitOfWork:
     async def __aexit__(self, *_: object) -> None:
         """Nothing was begun that could be left behind."""
 
-    async def head(
-        self,
-        stream: Stream,
-        entity_type: type[Any],  # noqa: ARG002 - the port's
-        claim: Claim | None,
-    ) -> Head:
+    async def head(self, stream: Stream, entity_type: type[Any], claim: Claim | None) -> Head:
         """Return the head of a stream and whether a claim is taken."""
         claimed = claim is not None and self._inbox.is_taken(claim)
         found = self._state.streams.get(stream)
         if found is None:
             return Head(0, None, claimed)
-        return Head(found.number, self._snapshots.give(found.entity), claimed)
+        return Head(found.number, self._snapshots.give_as(entity_type, found.entity), claimed)
+
+    async def number(self, stream: Stream) -> int:
+        """Return the number of a head."""
+        return self._state.streams.get(stream, _EMPTY).number
 
     async def claimed(self, claims: Sequence[Claim]) -> Collection[Claim]:
         """Return those of the claims that are taken."""
@@ -68,6 +67,10 @@ class MemoryUnitOfWork:
         """Return a row of a view model."""
         found = self._state.rows.get(row_type, {}).get(key, NO_ROW)
         return Row(found.version, self._snapshots.give(found.kept))
+
+    async def version(self, row_type: type[Any], key: KeyType) -> int:
+        """Return the version of a row."""
+        return self._state.rows.get(row_type, {}).get(key, NO_ROW).version
 
     async def commit(self, changes: Changes) -> Sequence[OutboxRow]:
         """Write everything, or nothing."""

@@ -18,13 +18,13 @@ def reread(codec: Codec, body: bytes, *, position: int, type_name: str) -> Envel
     """Return a stored message.
 
     Raises:
-        ReplayError: It can no longer be read; names its position and type.
+        ReplayError: It can no longer be read; names its position, type, version and field.
     """
     try:
         return codec.decode(body, type_hint=type_name)
     except MessageError as error:
-        raise ReplayError(
-            f"it can no longer be read: {error}", position=position, type_name=type_name
+        raise ReplayError.unreadable(
+            error, position=position, type_name=type_name, version=codec.version_in(body)
         ) from error
 
 

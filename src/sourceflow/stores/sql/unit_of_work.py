@@ -46,6 +46,10 @@ class SqlUnitOfWork:
         """Return the head of a stream and whether a claim is taken."""
         return await self._parts.streams.head(stream, entity_type, claim)
 
+    async def number(self, stream: Stream) -> int:
+        """Return the number of a head."""
+        return await self._parts.streams.number(stream)
+
     async def claimed(self, claims: Sequence[Claim]) -> Collection[Claim]:
         """Return those of the claims that are taken."""
         return await self._parts.inbox.claimed(claims)
@@ -53,6 +57,10 @@ class SqlUnitOfWork:
     async def row(self, row_type: type[RowT], key: KeyType) -> Row[RowT]:
         """Return a row of a view model."""
         return await self._parts.view_models.row(row_type, key)
+
+    async def version(self, row_type: type[Any], key: KeyType) -> int:
+        """Return the version of a row."""
+        return await self._parts.view_models.version(row_type, key)
 
     async def commit(self, changes: Changes) -> Sequence[OutboxRow]:
         """Write everything, or nothing."""
