@@ -61,9 +61,10 @@ def upcasts(message_type: type[Any], *, from_version: int) -> Callable[[Upcaster
     mark = _Mark(message_type=message_type, from_version=from_version)
 
     def put(function: UpcasterT) -> UpcasterT:
-        if not inspect.isfunction(function) or inspect.iscoroutinefunction(function):
+        marked: object = function
+        if not inspect.isfunction(marked) or inspect.iscoroutinefunction(marked):
             raise TypeError("@upcasts marks plain functions: (data: dict) -> dict")
-        setattr(function, _MARK, mark)
+        setattr(marked, _MARK, mark)
         return function
 
     return put
