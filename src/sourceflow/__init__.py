@@ -2,6 +2,7 @@
 
 from sourceflow.bus.middleware import Middleware, Next
 from sourceflow.bus.observer import Observer
+from sourceflow.bus.ports import ClaimState, Idempotency
 from sourceflow.domain import (
     DELETE,
     Aggregate,
@@ -23,6 +24,7 @@ __all__ = (
     "DELETE",
     "Aggregate",
     "App",
+    "ClaimState",
     "Command",
     "Context",
     "Delete",
@@ -30,6 +32,7 @@ __all__ = (
     "Entity",
     "Envelope",
     "Event",
+    "Idempotency",
     "Key",
     "Middleware",
     "Next",

@@ -14,6 +14,7 @@ __all__ = (
     "Done",
     "Duplicate",
     "Ignored",
+    "InProgress",
     "Outcome",
     "Paused",
     "Rejected",
@@ -105,4 +106,15 @@ class Paused:
     error: BaseException
 
 
-Outcome = Done | Duplicate | Ignored | Discarded | RetryLater | Rejected | Paused
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InProgress:
+    """Another process works on a copy of it: look again later, which counts as no try.
+
+    Attributes:
+        delay: How long the other's claim lasts.
+    """
+
+    delay: timedelta
+
+
+Outcome = Done | Duplicate | Ignored | Discarded | RetryLater | Rejected | Paused | InProgress

@@ -19,6 +19,7 @@ from sourceflow.host.description import describe
 from sourceflow.host.drain import wait_until_drained
 from sourceflow.host.edge import EdgeScope
 from sourceflow.host.engine import Engine
+from sourceflow.host.idempotency import choose_idempotency
 from sourceflow.host.names import check_app_name
 from sourceflow.host.signals import stop_signals
 from sourceflow.stores.memory import MemoryStores
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from sourceflow.bus.middleware import Middleware
-    from sourceflow.bus.ports import DeadLetters, Stores, Transport
+    from sourceflow.bus.ports import DeadLetters, Idempotency, Stores, Transport
     from sourceflow.bus.rebuild import Progress, Rebuilt
     from sourceflow.bus.replay import Replayed
     from sourceflow.clock import Clock
@@ -58,12 +59,15 @@ class App:
         name: The App's name: its messages' source, its event queue's name, its outbox's owner.
         stores: Where everything is kept; in memory where not given.
         services: Objects that constructors of components ask for by type.
+        idempotency: Claims arrived messages, where the stores do not outlive the process; may also
+            stand among the services. One in memory where not given.
         middleware: Hooks around every message; the first is outermost.
         observer: Is told what happens.
         clock: The time.
 
     Raises:
-        ValueError: The name cannot be part of a queue's name.
+        ValueError: The name cannot be part of a queue's name, or there are several idempotency
+            services.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class App:
         name: str,
         stores: Stores | None = None,
         services: Sequence[object] = (),
+        idempotency: Idempotency | None = None,
         middleware: Sequence[Middleware] = (),
         observer: Observer | None = None,
         clock: Clock | None = None,
@@ -81,10 +86,12 @@ class App:
         self._components = tuple(components)
         self._name = name
         self._stores: Stores = MemoryStores() if stores is None else stores
-        self._services = tuple(services)
         self._middleware = tuple(middleware)
         self._observer = Observer() if observer is None else observer
         self._clock: Clock = SystemClock() if clock is None else clock
+        self._idempotency = choose_idempotency(idempotency, services, self._clock)
+        others = (each for each in services if each is not self.idempotency)
+        self._services = (*others, self.idempotency)
         self._transport: Transport | None = None
         self._engine: Engine | None = None
         self._stack: AsyncExitStack | None = None
@@ -144,6 +151,7 @@ class App:
                     wiring=assembly.wiring,
                     stores=self._stores,
                     transport=self._transport,
+                    idempotency=self._idempotency,
                     middleware=self._middleware,
                     observer=self._observer,
                     clock=self._clock,
@@ -351,6 +359,11 @@ class App:
         """Messages that were given up."""
         return self._stores.dead_letters
 
+    @property
+    def idempotency(self) -> Idempotency:
+        """Says what was processed; the one that was registered, or one in memory."""
+        return self._idempotency.service
+
     def describe(self) -> dict[str, Any]:
         """Return what the App is made of: components, messages, routes, queues and topics.
 
@@ -359,7 +372,7 @@ class App:
         """
         assembly = self._assemble()
         assembly.raise_faults()
-        return describe(assembly, self._stores, self._transport)
+        return describe(assembly, self._stores, self._idempotency, self._transport)
 
     def __repr__(self) -> str:
         state = "running" if self._engine is not None else "stopped"

@@ -14,17 +14,27 @@ if TYPE_CHECKING:
     from sourceflow.bus.routes import Routes
     from sourceflow.domain.binding import Handler
     from sourceflow.host.assembly import Assembly
+    from sourceflow.host.idempotency import IdempotencyChoice
 
 __all__ = ("describe",)
 
 
-def describe(assembly: Assembly, stores: Stores, transport: Transport | None) -> dict[str, Any]:
+def describe(
+    assembly: Assembly,
+    stores: Stores,
+    idempotency: IdempotencyChoice,
+    transport: Transport | None,
+) -> dict[str, Any]:
     """Return an App's parts as plain data."""
     routes = NO_ROUTES if transport is None else transport.routes
     wiring = assembly.wiring
     return {
         "app": wiring.app,
         "stores": repr(stores),
+        "idempotency": {
+            "service": repr(idempotency.service),
+            "claims messages": idempotency.claims_messages(stores),
+        },
         "commands": [
             _command(command, wiring.commands.get(command), routes)
             for command in {**wiring.commands, **routes.commands}

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from sourceflow.bus.claiming_receiver import ClaimingReceiver
+from sourceflow.bus.cleaning import keep_clean
 from sourceflow.bus.command_bus import CommandBus
 from sourceflow.bus.event_bus import EventBus
 from sourceflow.bus.history import History
 from sourceflow.bus.locks import KeyedLocks
+from sourceflow.bus.message_claims import MessageClaims
 from sourceflow.bus.middleware import around
 from sourceflow.bus.observer import Observer, Observers
-from sourceflow.bus.ports import StoresContext, TransportContext
+from sourceflow.bus.ports import Expiring, StoresContext, TransportContext
 from sourceflow.bus.rebuild import Rebuild
 from sourceflow.bus.receiver import Receiver
 from sourceflow.bus.relay import Relay
@@ -35,15 +39,16 @@ from sourceflow.messages import Codec, type_info
 from sourceflow.resilience.task_scope import TaskScope
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Coroutine, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from sourceflow.bus.changes import OutboxRow
     from sourceflow.bus.dead_letter import DeadLetter
     from sourceflow.bus.middleware import Middleware
-    from sourceflow.bus.ports import Outgoing, Stores, Transport
+    from sourceflow.bus.ports import Idempotency, Outgoing, Stores, Transport
     from sourceflow.bus.wiring import Wiring
     from sourceflow.clock import Clock
+    from sourceflow.host.idempotency import IdempotencyChoice
     from sourceflow.messages import Envelope
 
 __all__ = ("Engine",)
@@ -68,6 +73,7 @@ class Engine:
         wiring: Wiring,
         stores: Stores,
         transport: Transport | None,
+        idempotency: IdempotencyChoice,
         middleware: Sequence[Middleware],
         observer: Observer,
         clock: Clock,
@@ -76,6 +82,8 @@ class Engine:
         self.stores = stores
         self.transport = transport
         self.clock = clock
+        self._idempotency = idempotency
+        self.claims = self._claims()
         self._routes = NO_ROUTES if transport is None else transport.routes
         self._middleware = middleware
         self._user_observer = observer
@@ -90,6 +98,9 @@ class Engine:
             await stack.enter_async_context(LoopWatchdog())
             await self.stores.open(self._stores_context())
             stack.push_async_callback(self.stores.aclose)
+            service = self._idempotency.service
+            if isinstance(service, AbstractAsyncContextManager):
+                await stack.enter_async_context(service)
             self._build()
             if self.transport is not None:
                 await self.transport.open(self._transport_context())
@@ -99,6 +110,8 @@ class Engine:
             relay = tasks.create_task(self.relay.run(started), name="sourceflow relay")
             stack.callback(relay.cancel)
             await started.wait()
+            for upkeep in self._upkeep(service):
+                stack.callback(tasks.create_task(upkeep, name="sourceflow upkeep").cancel)
             stack.push_async_callback(self._empty_relay)
             if self.transport is not None:
                 await self.transport.start(self.receiver.receive)
@@ -146,7 +159,8 @@ class Engine:
             observer=self.observer,
             middleware=self._middleware,
         )
-        self.receiver = Receiver(
+        receiver = Receiver if self.claims is None else partial(ClaimingReceiver, self.claims)
+        self.receiver = receiver(
             wiring=self.wiring,
             codec=self._codec,
             commands=self.commands,
@@ -176,6 +190,19 @@ class Engine:
             clock=self.clock,
             view_models=self.wiring.view_models,
         )
+
+    def _claims(self) -> MessageClaims | None:
+        if not self._idempotency.claims_messages(self.stores):
+            return None
+        return MessageClaims(self._idempotency.service, app=self.wiring.app, clock=self.clock)
+
+    def _upkeep(self, service: Idempotency) -> Iterator[Coroutine[Any, Any, None]]:
+        """Return what runs beside the messages as long as the App does."""
+        for each in (self.stores, service):
+            if isinstance(each, Expiring):
+                yield keep_clean(each, self.clock)
+        if self.claims is not None:
+            yield self.claims.run()
 
     def _transport_context(self) -> TransportContext:
         return TransportContext(

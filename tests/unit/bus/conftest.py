@@ -140,8 +140,10 @@ async def start():
     """Start an App; it is stopped when the test ends."""
     async with AsyncExitStack() as stack:
 
-        async def start(*components, transport=None, stores=None, name="shop", **options):
-            clock, ears = ManualClock(), Ears()
+        async def start(
+            *components, transport=None, stores=None, name="shop", clock=None, **options
+        ):
+            clock, ears = clock or ManualClock(), Ears()
             app = App(
                 components,
                 name=name,

@@ -553,6 +553,7 @@ async def test_an_app_describes_itself(wire):
     assert make().use(transport).describe() == {
         "app": "bank",
         "stores": repr(MemoryStores()),
+        "idempotency": {"service": "InMemoryIdempotency()", "claims messages": False},
         "commands": [
             {
                 "name": "Deposit",

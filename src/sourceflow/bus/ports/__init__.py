@@ -3,6 +3,13 @@
 from sourceflow.bus.dead_letter import DeadLetter, DeadLetterFilter
 from sourceflow.bus.ports.boxes import Inbox, Outbox, Parked
 from sourceflow.bus.ports.dead_letters import DeadLetters
+from sourceflow.bus.ports.expiring import Expiring
+from sourceflow.bus.ports.idempotency import (
+    ClaimState,
+    Idempotency,
+    IdempotencyStatistics,
+    KeyClaim,
+)
 from sourceflow.bus.ports.logs import CommandLog, EventLog, Logged
 from sourceflow.bus.ports.shadow import Project, Shadow
 from sourceflow.bus.ports.stores import Stores, StoresContext
@@ -17,6 +24,7 @@ from sourceflow.bus.ports.transport import (
 from sourceflow.bus.ports.unit_of_work import Head, Row, UnitOfWork
 
 __all__ = (
+    "ClaimState",
     "CommandLog",
     "DeadLetter",
     "DeadLetterFilter",
@@ -24,8 +32,12 @@ __all__ = (
     "Delivery",
     "Depth",
     "EventLog",
+    "Expiring",
     "Head",
+    "Idempotency",
+    "IdempotencyStatistics",
     "Inbox",
+    "KeyClaim",
     "Logged",
     "Outbox",
     "Outgoing",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, bindparam, or_, select, union_all
 
 from sourceflow.bus.changes import Claim
+from sourceflow.bus.message_claims import CLAIMS_LIVE
 from sourceflow.stores.sql.database import Statement, Statements, Step, numbered, row_parameters
+from sourceflow.stores.sql.expiry import Expiry
 from sourceflow.stores.sql.schema import Word
 
 if TYPE_CHECKING:
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ("SqlInbox",)
 
-CLAIMS_LIVE: Final = timedelta(days=15)
-"""How long claims are kept: SQS keeps a message for 14 days at most (SetQueueAttributes,
-MessageRetentionPeriod), so no copy can come later. Commands in the log are known for ever."""
-
 CHUNK: Final = 100
 """Claims that one query looks for."""
 
@@ -34,14 +31,15 @@ _COLUMNS: Final = ("source", "message_id", "subscriber")
 
 
 class SqlInbox:
-    """See ``sourceflow.bus.ports.Inbox``."""
+    """See ``sourceflow.bus.ports.Inbox``. Commands in the log are known for ever, without a row here."""
 
-    __slots__ = ("_clock", "_database", "_sql")
+    __slots__ = ("_clock", "_database", "_expiry", "_sql")
 
     def __init__(self, database: Database, schema: Schema, clock: Clock) -> None:
         self._database = database
         self._clock = clock
         self._sql = _ClaimStatements(schema, database.product)
+        self._expiry = Expiry(database, schema, schema.claims)
 
     async def claimed(self, claims: Sequence[Claim]) -> Collection[Claim]:
         """Return those of the claims that are taken."""
@@ -87,6 +85,10 @@ class SqlInbox:
             steps.append(Step(take, {**numbered(chunk), "expires": expires}))
         return steps
 
+    async def clean(self) -> int:
+        """Delete the claims that have expired; return how many."""
+        return await self._expiry.delete(self._clock.now())
+
 
 class _ClaimStatements(Statements):
     def taken(self, count: int) -> Statement:
@@ -124,9 +126,9 @@ class _ClaimStatements(Statements):
 
     def _take(self, count: int, *, anew: bool) -> Any:
         table = self._schema.claims
+        expires = bindparam("expires", type_=table.c.expires.type)
         rows = [
-            {**row_parameters(table, _COLUMNS, index), "expires": bindparam("expires")}
-            for index in range(count)
+            {**row_parameters(table, _COLUMNS, index), "expires": expires} for index in range(count)
         ]
         statement = self._insert(table).values(rows)
         return (statement if anew else statement.on_conflict_do_nothing()).inline()

@@ -52,6 +52,7 @@ class Schema:
         outbox: What has not arrived yet.
         instances: Who of an App is alive, so that the outbox rows of the dead are taken over.
         dead_letters: What was given up.
+        idempotency: Keys that are claimed or processed: ``SqlIdempotency``'s.
     """
 
     metadata: MetaData
@@ -64,13 +65,14 @@ class Schema:
     outbox: Table
     instances: Table
     dead_letters: Table
+    idempotency: Table
 
-    def create(self, connection: Connection) -> None:
-        """Make the schema and the tables that are not there yet."""
+    def create(self, connection: Connection, *tables: Table) -> None:
+        """Make the schema and those of the tables (all where none is named) that are not there yet."""
         name = self.metadata.schema
         if name is not None:
             connection.execute(CreateSchema(name, if_not_exists=True))
-        self.metadata.create_all(connection)
+        self.metadata.create_all(connection, tables=tables or None)
 
 
 def build_schema(*, prefix: str = PREFIX, schema: str | None = None) -> Schema:
@@ -92,6 +94,7 @@ def build_schema(*, prefix: str = PREFIX, schema: str | None = None) -> Schema:
         outbox=_outbox(metadata, prefix),
         instances=_instances(metadata, prefix),
         dead_letters=_dead_letters(metadata, prefix),
+        idempotency=_idempotency(metadata, prefix),
     )
 
 
@@ -233,4 +236,16 @@ def _dead_letters(metadata: MetaData, prefix: str) -> Table:
         UniqueConstraint("id", name=f"{prefix}dead_letters_id"),
         UniqueConstraint("source", "message_id", name=f"{prefix}dead_letters_message"),
         Index(f"{prefix}dead_letters_time", "time"),
+    )
+
+
+def _idempotency(metadata: MetaData, prefix: str) -> Table:
+    """Return the keys: with an owner until its lease ends, or processed and without one."""
+    return Table(
+        f"{prefix}idempotency",
+        metadata,
+        Column("key", Word, primary_key=True),
+        Column("owner", Word),
+        Column("expires", Time, nullable=False),
+        Index(f"{prefix}idempotency_expires", "expires"),
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from sourceflow.errors import NotRunningError
 from sourceflow.stores.sql.database import open_database
 from sourceflow.stores.sql.dead_letters import SqlDeadLetters
+from sourceflow.stores.sql.expiry import CLEANUP_INTERVAL, check_interval
 from sourceflow.stores.sql.parts import Parts
 from sourceflow.stores.sql.schema import PREFIX, build_schema
 from sourceflow.stores.sql.shadow import SqlShadow
@@ -41,12 +42,14 @@ class SqlStores:
         prefix: What the names of all tables begin with.
         schema: The schema they stand in (PostgreSQL); None for the connection's own.
         create_schema: Whether missing tables are made when an App starts.
+        cleanup_interval: How long to wait between two deletions of expired claims.
         pool_size: Connections to PostgreSQL at most.
         timeout: How long one statement, or getting hold of the database, may take.
 
     Raises:
         StoreConfigurationError: The URL cannot be read, or is of a database that is not supported.
         MissingExtraError: The driver is not installed.
+        ValueError: The interval is not positive.
     """
 
     durable = True
@@ -58,12 +61,14 @@ class SqlStores:
         prefix: str = PREFIX,
         schema: str | None = None,
         create_schema: bool = True,
+        cleanup_interval: timedelta = CLEANUP_INTERVAL,
         pool_size: int = POOL_SIZE,
         timeout: timedelta = timedelta(seconds=30),
     ) -> None:
         self._url = parse_url(url)
         self._schema = build_schema(prefix=prefix, schema=schema)
         self._create_schema = create_schema
+        self._cleanup_interval = check_interval(cleanup_interval)
         self._pool_size = pool_size
         self._timeout = timeout
         self._opened: Parts | None = None
@@ -103,6 +108,19 @@ class SqlStores:
         if self._opened is None:
             raise NotRunningError("the stores are not open: start the App first")
         return self._opened
+
+    @property
+    def cleanup_interval(self) -> timedelta:
+        """How long an App waits between two cleanings."""
+        return self._cleanup_interval
+
+    async def clean(self) -> int:
+        """Delete the claims that have expired, in batches; return how many.
+
+        Raises:
+            DependencyError: The database does not answer.
+        """
+        return await self._open.inbox.clean()
 
     def begin(self) -> SqlUnitOfWork:
         """Begin a unit of work."""

@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from sourceflow.bus.outcome import Paused, Rejected, RetryLater
+from sourceflow.bus.outcome import InProgress, Paused, Rejected, RetryLater
 from sourceflow.bus.ports import Delivery
 from sourceflow.errors import AwsError, HandlingError
 from sourceflow.resilience.backoff import Backoff
@@ -207,6 +207,8 @@ class Processor:
                 tally.failed += 1
                 self._attempts.keep(message_id, tally)
                 return await self._give_up(lease, outcome)
+            case InProgress(delay=delay):
+                return Again(delay)
             case _:
                 if tally.handled:
                     self._attempts.forget(message_id)

@@ -14,6 +14,7 @@ from sourceflow.bus.outcome import (
     Done,
     Duplicate,
     Ignored,
+    InProgress,
     Paused,
     Rejected,
     RetryLater,
@@ -881,3 +882,33 @@ def warnings(caplog):
 def no_linger(monkeypatch):
     """Acknowledgements leave at once: they would linger in real time."""
     monkeypatch.setattr(acknowledger, "LINGER", 0.0)
+
+
+async def test_what_is_in_progress_elsewhere_waits_leased_and_is_no_try(make_bench, handler):
+    """However long: the crash net of SQS, which counts receives, sees one."""
+    bench = await make_bench(max_attempts=1)
+    handler.then("a1", *[InProgress(delay=timedelta(seconds=20))] * 30)
+    await bench.send("a1", "a2", group=by_letter)
+
+    await bench.pass_time(timedelta(seconds=590))
+    assert handler.began == ["a1"] * 30
+    assert {delivery.attempt for delivery in handler.deliveries} == {1}
+
+    await bench.pass_time(timedelta(seconds=10))
+    assert handler.began == [*["a1"] * 31, "a2"]
+    assert await bench.count() == (0, 0)
+    assert await bench.dead_letters() == []
+
+
+async def test_what_is_in_progress_for_long_is_handed_back_for_that_time(make_bench, handler):
+    bench = await make_bench(max_attempts=1)
+    handler.then("a1", InProgress(delay=timedelta(minutes=5)))
+    await bench.send("a1", group=by_letter)
+    await bench.pass_time(timedelta(minutes=4))
+
+    assert handler.began == ["a1"]
+    assert len(bench.leases) == 0
+
+    await bench.pass_time(timedelta(minutes=2))
+    assert handler.began == ["a1"] * 2
+    assert await bench.dead_letters() == []

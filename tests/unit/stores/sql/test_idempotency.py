@@ -1,0 +1,123 @@
+"""The service as an object: opened, shared, closed."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import timedelta
+
+import pytest
+
+from sourceflow import App
+from sourceflow.errors import DependencyError, NotRunningError, StoreConfigurationError
+from sourceflow.stores.sql import SqlIdempotency
+from sourceflow.stores.sql.idempotency import LONGEST_KEY
+from sourceflow.testing.clock import ManualClock
+
+LEASE = timedelta(seconds=30)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "keys.db"
+
+
+def names(path):
+    with sqlite3.connect(path) as connection:
+        found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    return {name for (name,) in found}
+
+
+async def test_it_makes_its_own_table_and_no_other(path):
+    async with SqlIdempotency(f"sqlite:///{path}", prefix="shop_"):
+        assert names(path) == {"shop_idempotency"}
+
+
+async def test_it_makes_no_table_where_it_must_not(path):
+    async with SqlIdempotency(f"sqlite:///{path}", create_schema=False):
+        assert names(path) == set()
+
+
+async def test_keys_outlive_the_service(path):
+    async with SqlIdempotency(f"sqlite:///{path}") as service:
+        await service.mark_as_processed("k")
+    async with SqlIdempotency(f"sqlite:///{path}") as service:
+        assert await service.has_processed("k")
+
+
+async def test_one_object_serves_several_apps(path):
+    service = SqlIdempotency(f"sqlite:///{path}")
+    async with App([], name="one", idempotency=service):
+        async with App([], name="two", idempotency=service):
+            await service.mark_as_processed("k")
+        assert await service.has_processed("k")
+    with pytest.raises(NotRunningError):
+        await service.has_processed("k")
+    async with service:
+        assert await service.has_processed("k")
+
+
+async def test_it_is_open_only_while_an_app_runs(path):
+    service = SqlIdempotency(f"sqlite:///{path}")
+    for work in (
+        service.claim("k", LEASE),
+        service.has_processed("k"),
+        service.statistics(),
+        service.clean(),
+    ):
+        with pytest.raises(NotRunningError, match=r"SqlIdempotency\('sqlite:///.*'\) is not open"):
+            await work
+
+
+async def test_an_app_cleans_it_in_its_interval(path):
+    clock = ManualClock()
+    service = SqlIdempotency(
+        f"sqlite:///{path}", cleanup_interval=timedelta(minutes=5), clock=clock
+    )
+    async with App([], name="one", idempotency=service, clock=clock):
+        await service.mark_as_processed("k", timedelta(minutes=5))
+        await clock.advance(timedelta(minutes=4))
+        assert (await service.statistics()).cache_size == 1
+        await clock.advance(timedelta(minutes=2))
+        while (await service.statistics()).cache_size:  # the thread that writes is at it
+            pass
+
+
+async def test_keys_are_readable_unless_they_are_long(path):
+    async with SqlIdempotency(f"sqlite:///{path}") as service:
+        await service.mark_as_processed("shop /shop m-1")
+        await service.mark_as_processed("x" * LONGEST_KEY)
+        await service.mark_as_processed("x" * (LONGEST_KEY + 1))
+    with sqlite3.connect(path) as connection:
+        kept = {key for (key,) in connection.execute("SELECT key FROM sourceflow_idempotency")}
+    assert {"shop /shop m-1", "x" * LONGEST_KEY} < kept
+    (long,) = kept - {"shop /shop m-1", "x" * LONGEST_KEY}
+    assert long.startswith("sha256:")
+
+
+def test_an_interval_is_a_time_to_wait():
+    with pytest.raises(ValueError, match="cleanup_interval is more than nothing, not 0:00:00"):
+        SqlIdempotency("sqlite://", cleanup_interval=timedelta(0))
+
+
+def test_an_address_that_cannot_be_read_is_refused_at_once():
+    with pytest.raises(StoreConfigurationError):
+        SqlIdempotency("mysql://root@host/keys")
+
+
+async def test_an_app_does_not_start_without_its_service():
+    app = App([], name="one", idempotency=SqlIdempotency("sqlite:////no/such/folder/keys.db"))
+    with pytest.raises(StoreConfigurationError):
+        await app.__aenter__()
+    away = SqlIdempotency("postgresql://nobody@127.0.0.1:1/keys")
+    with pytest.raises(DependencyError):
+        await App([], name="one", idempotency=away).__aenter__()
+
+
+async def test_a_table_that_cannot_be_made_leaves_nothing_open(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE sourceflow_idempotency_expires (of_whom TEXT)")
+    service = SqlIdempotency(f"sqlite:///{path}")
+    with pytest.raises(Exception, match="sourceflow_idempotency_expires"):
+        await service.__aenter__()
+    with pytest.raises(NotRunningError):
+        await service.statistics()
