@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import re
 import subprocess
@@ -21,6 +22,7 @@ from sourceflow import (
     Context,
     Entity,
     Event,
+    Idempotency,
     Key,
     Middleware,
     Observer,
@@ -35,6 +37,7 @@ from sourceflow.demo.program import Summary
 from sourceflow.host.cli.demo import INTERRUPTED, WRONG_INPUT
 from sourceflow.messages import codec
 from sourceflow.resilience import CircuitOptions
+from sourceflow.stores.sql import SqlIdempotency
 from sourceflow.testing import LocalAws
 from sourceflow.transports.aws import AwsOptions, AwsTransport, DeadLetterMonitor
 from sourceflow.transports.aws.bus import ListenedQueue
@@ -74,6 +77,23 @@ def test_the_table_of_options_is_that_of_the_class(documents):
         (f"`{field.name}`", shown(field.default)) for field in dataclasses.fields(AwsOptions)
     ]
     assert all(effect for _, _, effect in rows)
+
+
+def test_the_table_of_the_idempotency_service_is_that_of_the_class(documents):
+    document = documents["docs/guide/idempotency.md"]
+    rows = document.table("option", "default", "effect")
+
+    parameters = inspect.signature(SqlIdempotency).parameters.values()
+    assert [row[:2] for row in rows] == [
+        (
+            f"`{each.name}`",
+            "required" if each.default is each.empty else shown(each.default),
+        )
+        for each in parameters
+    ]
+    assert names(document.table("method", "meaning")) == [
+        name for name in vars(Idempotency) if not name.startswith("_")
+    ]
 
 
 def test_the_table_of_the_monitor_is_that_of_the_class(documents):

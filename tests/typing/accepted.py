@@ -17,6 +17,7 @@ from sourceflow import (
     DELETE,
     Aggregate,
     App,
+    ClaimState,
     Command,
     Context,
     Delete,
@@ -24,6 +25,7 @@ from sourceflow import (
     Entity,
     Envelope,
     Event,
+    Idempotency,
     Key,
     Middleware,
     Next,
@@ -38,7 +40,8 @@ from sourceflow import (
     upcasts,
 )
 from sourceflow.errors import WiringError
-from sourceflow.stores.memory import MemoryStores
+from sourceflow.stores.memory import InMemoryIdempotency, MemoryStores
+from sourceflow.stores.sql import SqlIdempotency
 from sourceflow.testing import LocalAws, ManualClock
 from sourceflow.transports.aws import AwsOptions, AwsTransport
 
@@ -211,6 +214,7 @@ def build() -> App:
         name="orders",
         stores=MemoryStores(),
         services=[("a", "b")],
+        idempotency=SqlIdempotency("sqlite:///keys.db", cleanup_interval=timedelta(minutes=5)),
         middleware=[Audit()],
         clock=ManualClock(),
     )
@@ -248,6 +252,15 @@ def with_reason(data: dict[str, Any]) -> dict[str, Any]:
 
 assert_type(with_reason({}), dict[str, Any])
 App([OrderSaga, CancelOrder, with_reason], name="orders")
+
+
+async def once(idempotency: Idempotency) -> None:
+    services: list[Idempotency] = [idempotency, InMemoryIdempotency(), SqlIdempotency("sqlite://")]
+    claim = await services[0].claim("k", timedelta(seconds=30))
+    assert_type(claim.state, ClaimState)
+    assert_type(claim.remaining, timedelta)
+    assert_type(await idempotency.complete("k", token=claim.token), bool)
+    assert_type((await idempotency.statistics()).unique_messages, int)
 
 
 async def work(app: App) -> None:

@@ -65,6 +65,12 @@ def test_a_missing_extra_is_named(missing, statement):
     ]
 
 
+def test_sql_stores_name_their_missing_extra():
+    program = WITHOUT.format(missing="sqlalchemy", statement="import sourceflow.stores.sql")
+
+    assert run(program).stdout.splitlines()[:2] == ["sql", "sqlalchemy"]
+
+
 def test_the_command_line_names_its_missing_extra():
     program = WITHOUT.format(
         missing="typer", statement="import sourceflow.host.cli; sourceflow.host.cli.main()"

@@ -118,15 +118,12 @@ class MessageClaims:
             raise
         except Exception as error:
             raise DependencyError(f"{self._service!r} does not answer: {error!r}") from error
-        match claim.state:
-            case ClaimState.CLAIMED:
-                owned = hold.owned[name] = OwnedClaim(key, claim.token, since)
-                self._held[owned] = None
-            case ClaimState.IN_PROGRESS:
-                hold.busy.append(name)
-                hold.remaining = max(hold.remaining, claim.remaining)
-            case ClaimState.DONE:
-                pass
+        if claim.state is ClaimState.CLAIMED:
+            owned = hold.owned[name] = OwnedClaim(key, claim.token, since)
+            self._held[owned] = None
+        elif claim.state is ClaimState.IN_PROGRESS:
+            hold.busy.append(name)
+            hold.remaining = max(hold.remaining, claim.remaining)
 
     async def _settle(self, hold: MessageHold) -> None:
         for name, owned in hold.owned.items():

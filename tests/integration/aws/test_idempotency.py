@@ -126,11 +126,11 @@ async def start(keys, till):
 async def test_a_copy_that_reaches_another_instance_has_no_second_effect(start, till):
     async with start("a") as one:
         await one.send("m-1")
-        await one.app.drained()
+        await one.app.drained(timeout=300)
     async with start("b") as other:
         await other.send("m-1")
         await other.send("m-2")
-        await other.app.drained()
+        await other.app.drained(timeout=300)
         assert other.ends.outcomes == {Duplicate: 1, Done: 1}
         assert (await other.app.idempotency.statistics()) == (2, 1, 2)
     assert till.paid == [("o-1", 1), ("o-1", 1)]
@@ -145,8 +145,8 @@ async def test_a_copy_waits_uncounted_while_another_instance_works(start, till):
         await other.ends.settled_one.wait()
         assert other.ends.outcomes == {InProgress: 1}
         till.open.set()
-        await one.app.drained()
-        await other.app.drained()
+        await one.app.drained(timeout=300)
+        await other.app.drained(timeout=300)
         assert other.ends.outcomes == {InProgress: 1, Duplicate: 1}
         assert await other.app.dead_letters.count(DeadLetterFilter()) == 0
     assert till.paid == [("o-1", 1)]
@@ -158,7 +158,7 @@ async def test_a_copy_is_handled_when_the_lease_of_a_crashed_instance_has_ended(
         assert claim.token
         async with start("b") as other:
             await other.send("m-1")
-            await other.app.drained()
+            await other.app.drained(timeout=300)
             assert other.ends.outcomes[InProgress] >= 1
             assert other.ends.outcomes[Done] == 1
             assert await other.app.dead_letters.count(DeadLetterFilter()) == 0
