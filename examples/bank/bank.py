@@ -1,12 +1,15 @@
 """A bank: accounts are opened, used and closed; the account's view counts what happened.
 
-Run it: ``python examples/bank/bank.py``
+Run it: ``python examples/bank/bank.py``. State is kept in an SQLite file that is removed at the end,
+unless ``--store`` names a database, or ``memory``.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -24,7 +27,11 @@ from sourceflow import (
     handles,
     projects,
 )
+from sourceflow.demo.store import stores_at
 from sourceflow.errors import RejectedError
+
+if TYPE_CHECKING:
+    from sourceflow.bus.ports import Stores
 
 
 class OpenAccount(Command):
@@ -161,8 +168,8 @@ class AccountViews(View[AccountView]):
 COMPONENTS = (AccountSaga, Accounts, AccountViews)
 
 
-async def main() -> None:
-    async with App(COMPONENTS, name="bank") as app:
+async def main(stores: Stores) -> None:
+    async with App(COMPONENTS, name="bank", stores=stores) as app:
         accounts = app.aggregate(Accounts)
         await accounts.open("a-1", "John Doe", Decimal(1000))
         await accounts.deposit("a-1", Decimal(500))
@@ -182,4 +189,7 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    parser = argparse.ArgumentParser(description="John Doe's account.")
+    parser.add_argument("--store", metavar="URL", help="memory, or the URL of a database")
+    with stores_at(parser.parse_args().store) as chosen:
+        asyncio.run(main(chosen))

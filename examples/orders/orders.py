@@ -1,18 +1,21 @@
 """The orders service that ``sourceflow demo`` runs, started by a program of one's own.
 
 Run it: ``python examples/orders/orders.py``. SQS and SNS are in memory, unless ``AWS_ENDPOINT_URL``
-names another place, such as LocalStack. With ``AWS_ENDPOINT_URL`` set, ``python
-examples/orders/orders.py work`` is a worker that goes on until Ctrl-C or SIGTERM.
+names another place, such as LocalStack. State is kept in an SQLite file that is removed at the
+end, unless ``--store`` names a database. With ``AWS_ENDPOINT_URL`` set, ``python
+examples/orders/orders.py work --store sqlite:///orders.db`` is a worker that goes on until Ctrl-C or
+SIGTERM.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
-import sys
 from contextlib import AsyncExitStack
 from datetime import date
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from sourceflow import App
 from sourceflow.demo.orders import (
@@ -24,15 +27,19 @@ from sourceflow.demo.orders import (
     topology,
 )
 from sourceflow.demo.program import credentials_for
+from sourceflow.demo.store import stores_at
 from sourceflow.testing import LocalAws
 from sourceflow.transports.aws import AwsOptions, AwsTransport
 
+if TYPE_CHECKING:
+    from sourceflow.bus.ports import Stores
 
-def orders_app(endpoint_url: str) -> App:
+
+def orders_app(endpoint_url: str, stores: Stores) -> App:
     """Put the service together: its components, and where their messages travel."""
     options = AwsOptions(region="us-east-1", endpoint_url=endpoint_url, resource_prefix="example-")
     transport = AwsTransport(options, topology, credentials=credentials_for(endpoint_url))
-    return App(COMPONENTS, name="orders").use(transport)
+    return App(COMPONENTS, name="orders", stores=stores).use(transport)
 
 
 async def order_two_things(app: App, order_id: int) -> None:
@@ -60,13 +67,22 @@ async def order_two_things(app: App, order_id: int) -> None:
         )
 
 
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="The orders service.")
+    parser.add_argument("mode", nargs="?", choices=["order", "work"], default="order")
+    parser.add_argument("--store", metavar="URL", help="memory, or the URL of a database")
+    return parser.parse_args()
+
+
 async def main() -> None:
+    asked = arguments()
     async with AsyncExitStack() as stack:
         endpoint_url = os.environ.get("AWS_ENDPOINT_URL")
         if not endpoint_url:
             endpoint_url = (await stack.enter_async_context(LocalAws())).endpoint_url
-        app = orders_app(endpoint_url)
-        if sys.argv[1:] == ["work"]:
+        app = orders_app(endpoint_url, stack.enter_context(stores_at(asked.store)))
+        if asked.mode == "work":
             await app.run()
             return
         async with app:

@@ -16,7 +16,8 @@ from rich.table import Table
 
 from sourceflow.demo.order_file import BadOrderError, OrderRecord, read_orders, sample_orders
 from sourceflow.demo.program import OrdersExistError, Summary, run_demo
-from sourceflow.errors import SourceflowError
+from sourceflow.demo.store import stores_at
+from sourceflow.errors import SourceflowError, StoreConfigurationError
 
 __all__ = ("demo",)
 
@@ -34,7 +35,12 @@ def demo(
         typer.Option(help="Where AWS is, such as LocalStack; LocalAws starts where not given."),
     ] = None,
     store: Annotated[
-        str | None, typer.Option(help="Where state is kept: memory (the default).")
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where state is kept: memory, sqlite:///orders.db, postgresql://user@host/orders; "
+            "an SQLite file that is removed at the end where not given.",
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the summary as one JSON object, last.")
@@ -43,10 +49,8 @@ def demo(
     """Send orders through SQS FIFO queues, sagas, an SNS topic and views; print what came out."""
     console = Console(stderr=True)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    if store not in {None, "memory", "memory:"}:
-        _refuse(f"--store {store!r}: only 'memory' is there in this version")
     try:
-        summary, complete = _run(_read(orders), endpoint_url, console)
+        summary, complete = _run(_read(orders), endpoint_url, store, console)
     except KeyboardInterrupt:
         console.print("interrupted: the demo has stopped before everything came out")
         raise typer.Exit(INTERRUPTED) from None
@@ -70,11 +74,14 @@ def _read(path: Path | None) -> Sequence[OrderRecord]:
 
 
 def _run(
-    orders: Sequence[OrderRecord], endpoint_url: str | None, console: Console
+    orders: Sequence[OrderRecord], endpoint_url: str | None, store: str | None, console: Console
 ) -> tuple[Summary, bool]:
     try:
-        with _progress(console) as progress:
-            return asyncio.run(run_demo(orders, endpoint_url=endpoint_url, progress=progress))
+        with _progress(console) as progress, stores_at(store) as stores:
+            demo = run_demo(orders, endpoint_url=endpoint_url, stores=stores, progress=progress)
+            return asyncio.run(demo)
+    except StoreConfigurationError as error:
+        _refuse(f"--store: {error}")
     except (SourceflowError, TimeoutError) as error:
         _fail(str(error))
     except (OrdersExistError, ValueError) as error:  # of the store, of the endpoint's URL

@@ -1,12 +1,13 @@
-"""Stores in SQLite and PostgreSQL."""
+"""Stores in SQLite or PostgreSQL."""
 
 from sourceflow.errors import MissingExtraError
 
 try:
     from sourceflow.stores.sql.idempotency import SqlIdempotency
+    from sourceflow.stores.sql.stores import SqlStores
 except ModuleNotFoundError as error:
     if error.name != "sqlalchemy":
         raise
     raise MissingExtraError("sql", "sqlalchemy") from error
 
-__all__ = ("SqlIdempotency",)
+__all__ = ("SqlIdempotency", "SqlStores")
