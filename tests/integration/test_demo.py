@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import random
+import secrets
 import signal
 import socket
 import subprocess
@@ -14,7 +15,9 @@ import time
 from decimal import Decimal
 from pathlib import Path
 
+import asyncpg
 import pytest
+from postgres_server import postgres_url
 
 from sourceflow.demo.order_file import read_orders
 from sourceflow.demo.program import OrdersExistError, run_demo
@@ -254,7 +257,8 @@ def test_a_file_without_orders_is_refused(tmp_path, name, text, problem):
 @pytest.mark.parametrize(
     ("option", "value", "problem"),
     [
-        ("--store", "sqlite:///orders.db", "only 'memory' is there in this version"),
+        ("--store", "mysql://localhost/orders", "'mysql' is not supported"),
+        ("--store", "sqlite:////no/such/folder/orders.db", "cannot be opened"),
         ("--endpoint-url", "nonsense", "no http or https URL"),
         ("--colour", "red", "No such option"),
     ],
@@ -264,6 +268,39 @@ def test_an_option_that_cannot_work_is_refused(option, value, problem):
     assert (done.returncode, done.stdout) == (2, "")
     assert problem in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("product", ["sqlite"])
+def test_a_database_keeps_what_came_out(orders_file, tmp_path, product):
+    """A second run takes other orders; the sums of countries go on."""
+    name = f"t{secrets.token_hex(8)}"
+    if product == "sqlite":
+        url = f"sqlite:///{tmp_path / 'orders.db'}"
+    else:
+        url = f"{postgres_url()}&options=-csearch_path%3D{name}"
+        execute(f"CREATE SCHEMA {name}")
+    lines = orders_file.read_text().splitlines(keepends=True)
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    first.write_text("".join(lines[:3]))
+    second.write_text("".join(lines[3:6]))
+    for part in (first, second):
+        done = run("demo", "--orders", part, "--store", url, "--json")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert json.loads(done.stdout)["orders"] == 3
+    done = run("demo", "--orders", first, "--store", url)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "has order" in done.stderr
+    if product == "postgresql":
+        execute(f"DROP SCHEMA {name} CASCADE")
+
+
+def execute(statement):
+    async def run_it():
+        connection = await asyncpg.connect(postgres_url())
+        await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(run_it())
 
 
 async def test_a_store_that_has_an_order_already_is_refused_before_anything_is_sent(

@@ -29,8 +29,9 @@ async def finish(process):
     return process.returncode, out, err
 
 
-async def test_the_bank_tells_the_story_of_john_doe():
-    assert await finish(start("bank/bank.py")) == (
+@pytest.mark.parametrize("store", [(), ("--store", "memory")], ids=["sqlite", "memory"])
+async def test_the_bank_tells_the_story_of_john_doe(store):
+    assert await finish(start("bank/bank.py", *store)) == (
         0,
         (
             "John Doe: balance 1400 after 3 transactions\n"
