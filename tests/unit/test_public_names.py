@@ -147,7 +147,7 @@ FROZEN = {
         "validate",
     ),
     "sourceflow.stores.memory": ("InMemoryIdempotency", "MemoryStores"),
-    "sourceflow.stores.sql": ("SqlIdempotency",),
+    "sourceflow.stores.sql": ("SqlIdempotency", "SqlStores"),
     "sourceflow.testing": ("LocalAws", "ManualClock"),
     "sourceflow.resilience": (
         "Backoff",
