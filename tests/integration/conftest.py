@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
+from postgres_server import postgres_url
 
+from sourceflow.stores.memory import MemoryStores
+from sourceflow.stores.sql.stores import SqlStores
 from sourceflow.testing import LocalAws
 from sourceflow.transports.aws import AwsOptions, AwsTransport
 from sourceflow.transports.aws.client import StaticCredentials
@@ -75,3 +79,20 @@ def load(name, path):
         module = sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     return sys.modules[name]
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+async def stores(request, tmp_path):
+    """Returns stores that keep the same data each time."""
+    match request.param:
+        case "memory":
+            kept = MemoryStores()
+            yield lambda: kept
+        case "sqlite":
+            yield lambda: SqlStores(f"sqlite:///{tmp_path / 'orders.db'}")
+        case _:
+            schema = f"t{secrets.token_hex(8)}"
+            yield lambda: SqlStores(postgres_url(), schema=schema)
+            connection = await asyncpg.connect(postgres_url())
+            await connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+            await connection.close()

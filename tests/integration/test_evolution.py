@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 from decimal import Decimal
 from types import SimpleNamespace
 
-import asyncpg
 import pytest
 from msgspec.structs import replace
-from postgres_server import postgres_url
 
 from sourceflow import (
     Aggregate,
@@ -31,7 +28,6 @@ from sourceflow.bus.ports import StoresContext
 from sourceflow.clock import SystemClock
 from sourceflow.errors import MalformedError, ReplayError
 from sourceflow.messages import Codec, Envelope, Registry
-from sourceflow.stores.memory import MemoryStores
 from sourceflow.stores.sql.stores import SqlStores
 
 
@@ -127,23 +123,6 @@ def new():
     return second_version()
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
-async def stores(request, tmp_path):
-    """Returns stores that keep the same data each time."""
-    match request.param:
-        case "memory":
-            kept = MemoryStores()
-            yield lambda: kept
-        case "sqlite":
-            yield lambda: SqlStores(f"sqlite:///{tmp_path / 'orders.db'}")
-        case _:
-            schema = f"t{secrets.token_hex(8)}"
-            yield lambda: SqlStores(postgres_url(), schema=schema)
-            connection = await asyncpg.connect(postgres_url())
-            await connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
-            await connection.close()
-
-
 @pytest.fixture
 async def written(old, stores):
     async with App([old.Orders, old.Summaries], name="orders", stores=stores()) as app:
@@ -166,9 +145,31 @@ async def test_the_next_version_replays_and_rebuilds_what_the_first_has_written(
         assert (await app.get(new.Order, "o-1")).balance == {**wanted, "CLP": Decimal(5)}
 
 
+async def test_the_next_version_looks_back_at_what_the_first_has_written(written, new):
+    async with App([new.Orders, new.pay_in_euro], name="orders", stores=written()) as app:
+        history = [each async for each in app.history(new.Order, "o-1")]
+        assert [each.envelope.message for each in history] == [
+            new.Pay(order_id="o-1", amount=Decimal("1.10"), currency="EUR"),
+            new.Pay(order_id="o-1", amount=Decimal(2), currency="EUR"),
+        ]
+        first = new.Order(id="o-1", balance={"EUR": Decimal("1.10")})
+        assert await app.at(new.Order, "o-1", sequence=1) == first
+        assert await app.at(new.Order, "o-1", time=history[0].handled_at) == first
+        assert await app.at(new.Order, "o-1", sequence=0) is None
+
+
+async def read(history):
+    return [each async for each in history]
+
+
 async def test_what_no_longer_fits_is_named_and_nothing_is_half_done(written, old, new):
     async with App([new.Orders, new.Summaries], name="orders", stores=written()) as app:
-        for again in (app.replay(new.Order, "o-1"), app.rebuild(new.Summaries)):
+        for again in (
+            app.replay(new.Order, "o-1"),
+            app.rebuild(new.Summaries),
+            app.at(new.Order, "o-1", sequence=1),
+            read(app.history(new.Order, "o-1")),
+        ):
             with pytest.raises(ReplayError) as raised:
                 await again
             error = raised.value

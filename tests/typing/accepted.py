@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, assert_type
 from uuid import UUID
@@ -240,6 +240,12 @@ async def use(app: App) -> None:
         )
         assert_type(found, list[OrderSummary])
         await app.query(OrderSummary, after=found[-1])
+        async for entry in app.history(Order, "o-1", after=1):
+            assert_type(entry.position, int)
+            assert_type(entry.handled_at, datetime)
+            assert_type(entry.envelope, Envelope[Any])
+        assert_type(await app.at(Order, "o-1", sequence=1), Order | None)
+        assert_type(await app.at(Order, "o-1", time=datetime.now(UTC)), Order | None)
         await app.replay(Order, "o-1")
         await app.rebuild(OrderSummaries)
         assert_type(app.describe(), dict[str, Any])

@@ -138,6 +138,12 @@ async def use(app: App, command: CreateOrder) -> None:
     await app.send(command, "m-1")  # error
     await app.rebuild(OrderSummary)  # error
     await app.replay(OrderSummary, "o-1")  # error
+    app.history(OrderSummary, "o-1")  # error
+    await app.history(Order, "o-1")  # error
+    await app.at(Order, "o-1")  # error
+    await app.at(Order, "o-1", 3)  # error
+    await app.at(Order, "o-1", sequence=3, time=None)  # error
+    await app.at(OrderSummary, "o-1", sequence=3)  # error
     await app.query(OrderSummary, 10)  # error
     assert_type(await app.find(Order, "o-1"), Order)  # error
     app.use(NotAComponent())  # error

@@ -54,6 +54,7 @@ FROZEN = {
         "Inbox",
         "KeyClaim",
         "Logged",
+        "LoggedCommand",
         "Outbox",
         "Outgoing",
         "Parked",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sourceflow.bus.changes import Changes, Claim, Stream, StreamChange
 from sourceflow.bus.conflict import retry_conflicts
 from sourceflow.bus.event_bus import Rows
+from sourceflow.bus.history import BEFORE
 from sourceflow.bus.ports import Row
 from sourceflow.bus.projections import claims_of, names_of, project_again, projections_of
 from sourceflow.bus.wiring import entity_name, is_view
@@ -85,11 +87,15 @@ class Replay:
     async def _replay(self, stream: Stream, entity_type: type[Any]) -> Replayed:
         async with self._stores.begin() as uow:
             number = await uow.number(stream)
-            relived = await self._history.relive(stream)
-            if relived.commands == 0:
+            last = BEFORE
+            events: list[Envelope[Any]] = []
+            async with aclosing(self._history.relive(stream)) as moments:
+                async for last in moments:
+                    events += last.events
+            if last.number == 0:
                 return Replayed(commands=0, rebuilt=(), left_alone=())
-            own, shared = await self._row_types(stream, relived.events)
-            rows = await self._project(own, stream, relived.events, uow)
+            own, shared = await self._row_types(stream, events)
+            rows = await self._project(own, stream, events, uow)
             await uow.commit(
                 Changes(
                     claims=await self._claims(own, stream, uow),
@@ -97,13 +103,13 @@ class Replay:
                         stream=stream,
                         entity_type=entity_type,
                         expected=number,
-                        entity=DELETE if relived.entity is None else relived.entity,
+                        entity=DELETE if last.entity is None else last.entity,
                         command=None,
                     ),
                     rows=rows.changes(),
                 )
             )
-        return Replayed(commands=relived.commands, rebuilt=_names(own), left_alone=_names(shared))
+        return Replayed(commands=last.number, rebuilt=_names(own), left_alone=_names(shared))
 
     async def _row_types(
         self, stream: Stream, events: Sequence[Envelope[Any]]

@@ -12,7 +12,6 @@ from sourceflow.bus.routes import NO_ROUTES
 from sourceflow.clock import SystemClock
 from sourceflow.domain.aggregate import Aggregate
 from sourceflow.domain.context import handling
-from sourceflow.domain.view import View
 from sourceflow.errors import NotRunningError, UseSelfSendError
 from sourceflow.host.assembly import assemble
 from sourceflow.host.description import describe
@@ -21,6 +20,7 @@ from sourceflow.host.edge import EdgeScope
 from sourceflow.host.engine import Engine
 from sourceflow.host.idempotency import choose_idempotency
 from sourceflow.host.names import check_app_name
+from sourceflow.host.past import Past
 from sourceflow.host.signals import stop_signals
 from sourceflow.stores.memory import MemoryStores
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from sourceflow.bus.middleware import Middleware
     from sourceflow.bus.ports import DeadLetters, Idempotency, Stores, Transport
-    from sourceflow.bus.rebuild import Progress, Rebuilt
-    from sourceflow.bus.replay import Replayed
     from sourceflow.clock import Clock
     from sourceflow.domain.entity import Entity
     from sourceflow.domain.view_model import ViewModel
@@ -47,7 +45,7 @@ StateT = TypeVar("StateT", bound="Entity | ViewModel")
 RowT = TypeVar("RowT", bound="ViewModel")
 
 
-class App:
+class App(Past):
     """Sagas, aggregates and views with the stores and the transport they work on.
 
     ``async with app:`` starts it (checks the wiring, provisions, listens) and, on leaving, drains
@@ -296,47 +294,6 @@ class App:
         return await self._running.reader.query(
             row_type, where=where, order_by=order_by, limit=limit, after=after
         )
-
-    async def replay(self, entity_type: type[Entity], key: KeyType) -> Replayed:
-        """Run an entity's commands again and swap the result in.
-
-        Handlers see ``context.is_replay``; nothing leaves the process. Rows of views that are
-        keyed like the entity are built anew; views that gather several entities are left alone
-        and named in the result.
-
-        Raises:
-            ReplayError: A command can't be read or handled any more; nothing is changed.
-            ConflictError: The entity never stood still.
-        """
-        return await self._running.replay.replay(entity_type, key)
-
-    async def rebuild(
-        self,
-        view: type[View[Any]],
-        *,
-        resume: bool = False,
-        on_progress: Callable[[Progress], object] | None = None,
-    ) -> Rebuilt:
-        """Project the event log into fresh rows and swap them in; no command handler runs.
-
-        The old rows stay in use until then, and messages are handled as ever. All views of the
-        same view model are projected.
-
-        Args:
-            view: Whose rows.
-            resume: Whether to go on where an earlier rebuild was interrupted, instead of
-                beginning anew: only right where the views have not changed since.
-            on_progress: Is called after each few hundred events.
-
-        Raises:
-            ReplayError: An event can't be read or projected any more; nothing is changed.
-            ConflictError: Another rebuild of the view model was begun.
-            LookupError: The App has no such view.
-        """
-        wiring = self._running.wiring
-        if view not in wiring.arguments or not issubclass(view, View):
-            raise LookupError(f"{view.__name__} is not among the views of the App {self._name!r}")
-        return await self._running.rebuild.rebuild(view, resume=resume, on_progress=on_progress)
 
     async def drained(self, *, timeout: float | timedelta = 30.0) -> None:  # noqa: ASYNC109 - the time is the App's clock's
         """Wait until everything that was sent is handled; for tests and demonstrations.

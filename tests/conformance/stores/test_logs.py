@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
+from datetime import UTC, timedelta
+
 import pytest
 
 from sourceflow.bus.changes import Changes
@@ -22,6 +25,25 @@ async def test_a_stream_is_read_in_order_with_its_numbers_and_whole_envelopes(sh
     assert [each.position for each in read] == [1, 2, 3]
     assert [each.envelope for each in read] == written
     assert {each.stream for each in read} == {shop.stream()}
+
+
+async def test_a_command_is_logged_with_the_time_it_took_effect_at(shop, clock):
+    for number in range(2):
+        await shop.commit(shop.handled(number))
+        await clock.advance(timedelta(minutes=1, microseconds=1))
+    now = clock.now()
+    minute = timedelta(minutes=1, microseconds=1)
+    assert [each.handled_at for each in await shop.commands()] == [now - 2 * minute, now - minute]
+    assert {each.handled_at.tzinfo for each in await shop.commands()} == {UTC}
+
+
+async def test_a_reader_may_leave_a_stream_at_any_time(shop):
+    await write_commands(shop, 3)
+    async with aclosing(shop.stores.commands.read(shop.stream())) as commands:
+        async for each in commands:
+            if each.position == 2:
+                break
+    assert [each async for each in commands] == []
 
 
 @pytest.mark.parametrize(("after", "numbers"), [(0, [1, 2, 3]), (1, [2, 3]), (3, []), (9, [])])

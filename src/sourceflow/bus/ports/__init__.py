@@ -10,7 +10,7 @@ from sourceflow.bus.ports.idempotency import (
     IdempotencyStatistics,
     KeyClaim,
 )
-from sourceflow.bus.ports.logs import CommandLog, EventLog, Logged
+from sourceflow.bus.ports.logs import CommandLog, EventLog, Logged, LoggedCommand
 from sourceflow.bus.ports.shadow import Project, Shadow
 from sourceflow.bus.ports.stores import Stores, StoresContext
 from sourceflow.bus.ports.transport import (
@@ -39,6 +39,7 @@ __all__ = (
     "Inbox",
     "KeyClaim",
     "Logged",
+    "LoggedCommand",
     "Outbox",
     "Outgoing",
     "Parked",

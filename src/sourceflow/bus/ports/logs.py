@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncGenerator, AsyncIterator, Collection
+    from datetime import datetime
 
     from sourceflow.bus.changes import Stream
     from sourceflow.messages import Envelope, KeyType
@@ -14,16 +15,33 @@ __all__ = (
     "CommandLog",
     "EventLog",
     "Logged",
+    "LoggedCommand",
 )
 
 
-class Logged(NamedTuple):
-    """One entry of a log.
+class LoggedCommand(NamedTuple):
+    """One entry of the command log.
 
     Attributes:
-        position: The number in its stream, or the position in the event log.
+        position: The number in its stream.
+        envelope: The message; its ``time`` is when it was made.
+        stream: The stream that it belongs to.
+        handled_at: When it took effect, in UTC, by the clock of the instance that handled it.
+    """
+
+    position: int
+    envelope: Envelope[Any]
+    stream: Stream
+    handled_at: datetime
+
+
+class Logged(NamedTuple):
+    """One entry of the event log.
+
+    Attributes:
+        position: The position.
         envelope: The message.
-        stream: The stream that it belongs to; None for an event that arrived from elsewhere.
+        stream: The stream that raised it; None for an event that arrived from elsewhere.
     """
 
     position: int
@@ -34,8 +52,8 @@ class Logged(NamedTuple):
 class CommandLog(Protocol):
     """The histories of entities: append-only, numbered 1, 2, 3 … without a gap in each stream."""
 
-    def read(self, stream: Stream, *, after: int = 0) -> AsyncIterator[Logged]:
-        """Return a stream's commands in order.
+    def read(self, stream: Stream, *, after: int = 0) -> AsyncGenerator[LoggedCommand, None]:
+        """Return a stream's commands in order, from behind a number on; may be left at any time.
 
         Raises:
             ReplayError: A stored command can no longer be read; says which.

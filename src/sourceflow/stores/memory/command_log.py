@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sourceflow.bus.ports import Logged
+from sourceflow.bus.ports import LoggedCommand
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from sourceflow.bus.changes import Stream
     from sourceflow.stores.memory.snapshots import Snapshots
@@ -25,10 +25,11 @@ class MemoryCommandLog:
         self._state = state
         self._snapshots = snapshots
 
-    async def read(self, stream: Stream, *, after: int = 0) -> AsyncIterator[Logged]:
+    async def read(self, stream: Stream, *, after: int = 0) -> AsyncGenerator[LoggedCommand, None]:
         """Return a stream's commands in order."""
         found = self._state.streams.get(stream)
         if found is None:
             return
         for number, kept in enumerate(found.commands[after:], after + 1):
-            yield Logged(number, self._snapshots.reread(kept, number), stream)
+            envelope = self._snapshots.reread(kept.envelope, number)
+            yield LoggedCommand(number, envelope, stream, kept.handled_at)

@@ -7,6 +7,7 @@ look at (``gc=False``): what is kept is data, and cannot refer back to its entry
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -21,18 +22,30 @@ if TYPE_CHECKING:
 __all__ = ("NO_ROW", "LoggedEvent", "RowState", "ShadowState", "State", "StreamState")
 
 
+class HandledCommand(msgspec.Struct, frozen=True, gc=False):
+    """One entry of the command log.
+
+    Attributes:
+        envelope: The kept envelope.
+        handled_at: When it took effect.
+    """
+
+    envelope: Envelope[Any]
+    handled_at: datetime
+
+
 class StreamState(msgspec.Struct, gc=False):
     """One stream.
 
     Attributes:
         number: The head.
         entity: The entity as it is kept, or None.
-        commands: The kept envelopes; the one at index n has number n + 1.
+        commands: What was handled; the one at index n has number n + 1.
     """
 
     number: int = 0
     entity: Any | None = None
-    commands: list[Envelope[Any]] = []
+    commands: list[HandledCommand] = []
 
 
 class RowState(msgspec.Struct, frozen=True, gc=False):

@@ -131,4 +131,6 @@ class _Opened:
         self.outbox = MemoryOutbox(state, context.app)
         self.commands = MemoryCommandLog(state, self.snapshots)
         self.events = MemoryEventLog(state, self.snapshots)
-        self.unit_of_work = MemoryUnitOfWork(state, self.snapshots, self.inbox, self.outbox)
+        self.unit_of_work = MemoryUnitOfWork(
+            state, self.snapshots, self.inbox, self.outbox, context.clock
+        )

@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from sourceflow.bus.changes import UNCHANGED
 from sourceflow.bus.ports import Head, Row
 from sourceflow.errors import ConflictError, DuplicateError
-from sourceflow.stores.memory.state import NO_ROW, LoggedEvent, RowState, StreamState
+from sourceflow.stores.memory.state import (
+    NO_ROW,
+    HandledCommand,
+    LoggedEvent,
+    RowState,
+    StreamState,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from sourceflow.bus.changes import Changes, Claim, OutboxRow, RowChange, Stream, StreamChange
+    from sourceflow.clock import Clock
     from sourceflow.messages import Envelope, KeyType
     from sourceflow.stores.memory.inbox import MemoryInbox
     from sourceflow.stores.memory.outbox import MemoryOutbox
@@ -31,15 +38,21 @@ class MemoryUnitOfWork:
     it raises before it changes anything.
     """
 
-    __slots__ = ("_inbox", "_outbox", "_snapshots", "_state")
+    __slots__ = ("_clock", "_inbox", "_outbox", "_snapshots", "_state")
 
     def __init__(
-        self, state: State, snapshots: Snapshots, inbox: MemoryInbox, outbox: MemoryOutbox
+        self,
+        state: State,
+        snapshots: Snapshots,
+        inbox: MemoryInbox,
+        outbox: MemoryOutbox,
+        clock: Clock,
     ) -> None:
         self._state = state
         self._snapshots = snapshots
         self._inbox = inbox
         self._outbox = outbox
+        self._clock = clock
 
     async def __aenter__(self) -> Self:
         return self
@@ -118,7 +131,7 @@ class MemoryUnitOfWork:
         if found is None:
             found = self._state.streams[step.stream] = StreamState()
         if command is not None:
-            found.commands.append(command)
+            found.commands.append(HandledCommand(command, self._clock.now()))
             found.number += 1
         if step.entity is not UNCHANGED:
             found.entity = entity

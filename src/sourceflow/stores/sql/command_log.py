@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, insert, select
 
-from sourceflow.bus.ports import Logged
+from sourceflow.bus.ports import LoggedCommand
 from sourceflow.messages import key_text
 from sourceflow.stores.sql.database import Statement, Statements, Step
 from sourceflow.stores.sql.stored import reread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from sourceflow.bus.changes import Stream
+    from sourceflow.clock import Clock
     from sourceflow.messages import Codec, Envelope
     from sourceflow.stores.sql.database import Database
     from sourceflow.stores.sql.schema import Schema
@@ -29,22 +30,23 @@ PAGE: Final = 500
 class SqlCommandLog:
     """See ``sourceflow.bus.ports.CommandLog``."""
 
-    __slots__ = ("_codec", "_database", "_sql")
+    __slots__ = ("_clock", "_codec", "_database", "_sql")
 
-    def __init__(self, database: Database, schema: Schema, codec: Codec) -> None:
+    def __init__(self, database: Database, schema: Schema, codec: Codec, clock: Clock) -> None:
         self._database = database
         self._codec = codec
+        self._clock = clock
         self._sql = _CommandStatements(schema, database.product)
 
-    async def read(self, stream: Stream, *, after: int = 0) -> AsyncIterator[Logged]:
+    async def read(self, stream: Stream, *, after: int = 0) -> AsyncGenerator[LoggedCommand, None]:
         """Return a stream's commands in order."""
         entity, key = stream.entity, key_text(stream.key)
         while True:
             values = {"entity": entity, "key": key, "after": after}
             rows = await self._database.read(self._sql.page, values)
-            for number, name, body in rows:
+            for number, name, handled_at, body in rows:
                 envelope = reread(self._codec, body, position=number, type_name=name)
-                yield Logged(number, envelope, stream)
+                yield LoggedCommand(number, envelope, stream, handled_at)
                 after = number
             if len(rows) < PAGE:
                 return
@@ -58,7 +60,7 @@ class SqlCommandLog:
             "source": command.source,
             "message_id": command.id,
             "type": command.type_name,
-            "time": command.time,
+            "time": self._clock.now(),
             "body": self._codec.encode(command),
         }
         return Step(self._sql.append, values)
@@ -69,7 +71,7 @@ class _CommandStatements(Statements):
     def page(self) -> Statement:
         table = self._schema.commands
         return self._compile(
-            select(table.c.number, table.c.type, table.c.body)
+            select(table.c.number, table.c.type, table.c.time, table.c.body)
             .where(
                 table.c.entity == bindparam("entity"),
                 table.c.key == bindparam("key"),

@@ -53,7 +53,7 @@ class Parts:
             database=database,
             codec=codec,
             streams=Streams(database, schema, codec),
-            commands=SqlCommandLog(database, schema, codec),
+            commands=SqlCommandLog(database, schema, codec, context.clock),
             events=SqlEventLog(database, schema, codec),
             inbox=SqlInbox(database, schema, context.clock),
             outbox=SqlOutbox(database, schema, context),

@@ -111,6 +111,7 @@ def _streams(metadata: MetaData, prefix: str) -> Table:
 
 
 def _commands(metadata: MetaData, prefix: str) -> Table:
+    """Return the command log; ``time`` is when a command took effect, its own is in ``body``."""
     return Table(
         f"{prefix}commands",
         metadata,
