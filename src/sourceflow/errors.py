@@ -225,18 +225,21 @@ class HandlerEndedError(HandlingError, RuntimeError):
 
     def __init__(self, message: str) -> None:
         super().__init__(
-            f"{message} was sent or raised after its handler had ended, and would be lost: await "
-            "everything inside the handler"
+            f"{message} came after its handler had ended, and would be lost: await everything "
+            "inside the handler"
         )
 
 
 class UseSelfSendError(HandlingError, RuntimeError):
-    """Raised when ``app.send`` is called inside a handler, where it would escape the unit of work."""
+    """Raised when ``app.send`` is called inside a handler, where it would escape the unit of work.
 
-    def __init__(self) -> None:
+    The same goes for ``app.send_many`` and ``app.cancel``.
+    """
+
+    def __init__(self, called: str = "send", instead: str = "send") -> None:
         super().__init__(
-            "app.send was called inside a handler: use self.send, which leaves with the handler's "
-            "unit of work or not at all"
+            f"app.{called} was called inside a handler: use self.{instead}, which takes effect "
+            "with the handler's unit of work or not at all"
         )
 
 

@@ -39,6 +39,7 @@ from sourceflow import (
     subscribes,
     upcasts,
 )
+from sourceflow.bus.ports import ScheduledCommand
 from sourceflow.errors import WiringError
 from sourceflow.stores.memory import InMemoryIdempotency, MemoryStores
 from sourceflow.stores.sql import SqlIdempotency
@@ -148,7 +149,9 @@ class Orders(Aggregate[Order]):
             ProcessPayment(order_id=event.order_id, amount=event.total),
             message_id="payment-1",
             headers={"tenant": "a"},
+            delay=timedelta(minutes=1),
         )
+        assert_type(await self.cancel_send("payment-1"), bool)
 
     @subscribes(name="orders.plain")
     def plain(self, event: PlainEvent) -> None: ...
@@ -230,6 +233,9 @@ async def use(app: App) -> None:
         assert_type(app.aggregate(Orders), Orders)
         command = CreateOrder(order_id="o-2", total=Decimal(1))
         assert_type(await app.send(command, message_id="m-1", headers={}), str)
+        await app.send(command, at=datetime(2030, 1, 1, tzinfo=UTC))
+        assert_type(await app.cancel("m-1"), bool)
+        assert_type(await app.scheduled(limit=10), Sequence[ScheduledCommand])
         assert_type(await app.send_many([command, PlainCommand(order_id="o-2")]), list[str])
         await app.drained(timeout=30)
         await app.drained(timeout=timedelta(seconds=30))

@@ -110,6 +110,8 @@ class Handlers(Saga[Order]):
         await self.query(Order)  # error
         await self.send(command, message_id=1)  # error
         await self.send(command, headers={"a": 1})  # error
+        await self.send(command, delay=5)  # error
+        await self.send(command, at="2030-01-01")  # error
 
 
 class Orders(Aggregate[Order]):

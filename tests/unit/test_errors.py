@@ -95,8 +95,8 @@ def test_settlements_are_no_errors_of_ours():
             errors.HandlerEndedError("PayOrder"),
             {},
             (
-                "PayOrder was sent or raised after its handler had ended, and would be lost: await "
-                "everything inside the handler"
+                "PayOrder came after its handler had ended, and would be lost: await everything "
+                "inside the handler"
             ),
         ),
         (errors.RejectedError("too late"), {"reason": "too late"}, "too late"),

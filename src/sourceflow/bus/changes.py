@@ -145,6 +145,8 @@ class Changes(msgspec.Struct):
         events: Entries of the event log, with the stream that raised each; None for one that
             arrived from elsewhere.
         outbox: What leaves after the commit.
+        schedule: What becomes of scheduled commands, by message id: the row that waits until the
+            time of its envelope, or None for one that must still wait and is taken back.
     """
 
     claims: list[Claim] = []
@@ -152,3 +154,4 @@ class Changes(msgspec.Struct):
     rows: list[RowChange] = []
     events: list[tuple[Envelope[Any], Stream | None]] = []
     outbox: list[OutboxRow] = []
+    schedule: dict[str, OutboxRow | None] = {}

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sourceflow.bus.observer import Observer
     from sourceflow.bus.ports import Stores, UnitOfWork
     from sourceflow.bus.router import Router
+    from sourceflow.bus.timer import Timer
     from sourceflow.bus.wiring import Wiring
     from sourceflow.clock import Clock
     from sourceflow.domain.binding import Handler
@@ -50,6 +51,7 @@ class CommandBus:
         wiring: Wiring,
         router: Router,
         events: EventBus,
+        timer: Timer,
         stores: Stores,
         locks: KeyedLocks,
         clock: Clock,
@@ -59,6 +61,7 @@ class CommandBus:
         self._wiring = wiring
         self._router = router
         self._events = events
+        self._timer = timer
         self._stores = stores
         self._locks = locks
         self._clock = clock
@@ -134,7 +137,11 @@ class CommandBus:
             projected = await self._publish(scope.events, stream, changes, uow, attempt)
             for each in scope.commands:
                 changes.outbox.append(self._router.command_row(each, stream))
+            if scope.schedule:
+                changes.schedule = self._router.schedule_rows(scope.schedule, stream)
             rows = await uow.commit(changes)
+        if changes.schedule:
+            self._timer.note(changes.schedule)
         for event, subscriber in projected:
             self._observer.projected(event, subscriber)
         return rows, scope

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sourceflow.bus.observer import Observer
     from sourceflow.bus.ports import Row, Stores
     from sourceflow.bus.router import Router
+    from sourceflow.bus.timer import Timer
     from sourceflow.bus.wiring import Wiring
     from sourceflow.clock import Clock
     from sourceflow.domain.binding import Handler
@@ -140,6 +141,7 @@ class EventBus:
         *,
         wiring: Wiring,
         router: Router,
+        timer: Timer,
         stores: Stores,
         locks: KeyedLocks,
         clock: Clock,
@@ -148,6 +150,7 @@ class EventBus:
     ) -> None:
         self._wiring = wiring
         self._router = router
+        self._timer = timer
         self._stores = stores
         self._locks = locks
         self._clock = clock
@@ -211,6 +214,8 @@ class EventBus:
                 if arrived and any(is_view(handler) for handler in handlers):
                     changes.events.append((event, None))
                 delivered.rows = await uow.commit(changes)
+        if changes.schedule:
+            self._timer.note(changes.schedule)
         delivered.fresh = bool(changes.claims)
         for name in delivered.projected:
             self._observer.projected(event, name)
@@ -228,11 +233,10 @@ class EventBus:
     ) -> None:
         savepoint = rows.save()
         try:
-            commands = await self.run(handler, event, rows, attempt)
-            outbox = [
-                self._router.command_row(command, Stream(handler.name, event.key))
-                for command in commands
-            ]
+            scope = await self.run(handler, event, rows, attempt)
+            stream = Stream(handler.name, event.key)
+            outbox = [self._router.command_row(each, stream) for each in scope.commands]
+            schedule = self._router.schedule_rows(scope.schedule, stream)
         except DependencyError:
             raise
         except Discard as discard:
@@ -247,16 +251,17 @@ class EventBus:
         else:
             changes.claims.append(claim)
             changes.outbox += outbox
+            changes.schedule |= schedule
             delivered.done.append(handler.name)
             delivered.projected.append(handler.name)
 
     async def run(
         self, handler: Handler, event: Envelope[Any], rows: Rows, attempt: int
-    ) -> Sequence[Envelope[Any]]:
+    ) -> HandlerScope:
         """Run a subscriber through the hooks, in a transaction that is somebody else's.
 
         Returns:
-            The commands that it sent.
+            What it collected.
 
         Raises:
             Exception: Whatever it raised.
@@ -265,8 +270,11 @@ class EventBus:
         scope = await self._handle(event, handler, rows, savepoint, attempt)
         if scope is None:  # stopped, or its failure was caught: nothing half done is left
             rows.restore(savepoint)
-            return ()
-        return scope.commands
+            return self._scope(event, attempt)
+        return scope
+
+    def _scope(self, event: Envelope[Any], attempt: int) -> HandlerScope:
+        return HandlerScope(self._backstage, event, sequence=event.sequence, attempt=attempt)
 
     async def _handle_once(
         self,
@@ -278,7 +286,7 @@ class EventBus:
     ) -> HandlerScope:
         """Run a subscriber; return what it collected."""
         rows.restore(savepoint)  # a hook may call twice; the last run counts
-        scope = HandlerScope(self._backstage, event, sequence=event.sequence, attempt=attempt)
+        scope = self._scope(event, attempt)
         if is_view(handler):
             await self._project(handler, event, rows, scope)
         else:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from sourceflow.bus.changes import Destination, OutboxRow
+from sourceflow.bus.due import due_time
 from sourceflow.bus.ports import Outgoing
 from sourceflow.bus.wiring import entity_name, is_view
 from sourceflow.errors import DepthExceededError, InvalidMessageError, NoHandlerError
@@ -12,6 +14,7 @@ from sourceflow.messages import Envelope, check_headers, check_message_id, new_m
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from sourceflow.bus.changes import Stream
     from sourceflow.bus.routes import Routes
@@ -24,6 +27,11 @@ __all__ = ("MAX_DEPTH", "Router", "is_inline", "stream_name")
 
 MAX_DEPTH: Final = 50
 """Messages that cause messages: a longer chain is taken for an endless loop."""
+
+
+NEW_CHAIN: Final = timedelta(seconds=1)
+"""A scheduled command that waits so long is the first of a new chain: what repeats itself at a
+pace that someone has chosen is no runaway loop."""
 
 
 class Router:
@@ -52,6 +60,16 @@ class Router:
         self._admit = admit
         self._events: dict[type[Any], tuple[tuple[Handler, ...], tuple[Destination, ...]]] = {}
 
+    def due(self, delay: timedelta | None, at: datetime | None) -> datetime | None:
+        """Return when a command is due, in UTC; None for one that is sent at once.
+
+        Raises:
+            ValueError: Both are given, the delay is negative, or the time has no zone.
+        """
+        if delay is None and at is None:
+            return None
+        return due_time(delay, at, now=self._clock.now())
+
     def command(
         self,
         command: object,
@@ -59,8 +77,11 @@ class Router:
         message_id: str | None = None,
         headers: Mapping[str, str] | None = None,
         cause: Envelope[Any] | None = None,
+        due: datetime | None = None,
     ) -> Envelope[Any]:
         """Put a command into its envelope.
+
+        One that waits carries the time it is due: for who handles it, it is sent then.
 
         Raises:
             InvalidMessageError: It is no command, or its id or a header cannot be sent.
@@ -70,7 +91,7 @@ class Router:
         command_type = type(command)
         if command_type not in self._wiring.commands and command_type not in self._routes.commands:
             self._refuse(command)
-        return self._envelope(command, message_id=message_id, headers=headers, cause=cause)
+        return self._envelope(command, message_id=message_id, headers=headers, cause=cause, due=due)
 
     def _refuse(self, command: object) -> NoReturn:
         """Say why something cannot be sent."""
@@ -105,6 +126,7 @@ class Router:
         headers: Mapping[str, str] | None = None,
         cause: Envelope[Any] | None,
         sequence: int | None = None,
+        due: datetime | None = None,
     ) -> Envelope[Any]:
         if message_id is None:
             message_id = new_message_id()
@@ -112,7 +134,9 @@ class Router:
             check_message_id(message_id)
         if headers:
             check_headers(headers)
-        depth = 0 if cause is None else cause.depth + 1
+        now = self._clock.now()
+        is_first = cause is None or (due is not None and due - now >= NEW_CHAIN)
+        depth = 0 if cause is None or is_first else cause.depth + 1
         if depth > MAX_DEPTH:
             raise DepthExceededError(
                 f"{type(message).__name__} is caused by a chain of over {MAX_DEPTH} messages: "
@@ -122,7 +146,7 @@ class Router:
             message=message,
             id=message_id,
             source=self._source,
-            time=self._clock.now(),
+            time=now if due is None else due,
             correlation_id=message_id if cause is None else cause.correlation_id,
             causation_id=None if cause is None else cause.id,
             depth=depth,
@@ -159,12 +183,34 @@ class Router:
 
     def command_row(self, envelope: Envelope[Any], stream: Stream) -> OutboxRow:
         """Make the outbox row of a command."""
-        command_type = type(envelope.message)
+        return self.row(envelope, self._command_place(type(envelope.message)), stream)
+
+    def _command_place(self, command_type: type[Any]) -> Destination:
+        """Return where a command goes; one that nothing here handles fails where it is handled."""
         destination = self.queue_of(command_type)
         if destination is None:
-            saga = self._wiring.commands[command_type]
-            destination = Destination("command", stream_name(saga))
-        return self.row(envelope, destination, stream)
+            saga = self._wiring.commands.get(command_type)
+            destination = Destination("command", "" if saga is None else stream_name(saga))
+        return destination
+
+    def schedule_rows(
+        self, schedule: Mapping[str, Envelope[Any] | None], stream: Stream
+    ) -> dict[str, OutboxRow | None]:
+        """Make the rows of what a handler does to the schedule."""
+        return {
+            message_id: None if command is None else self.command_row(command, stream)
+            for message_id, command in schedule.items()
+        }
+
+    def due_row(self, envelope: Envelope[Any], stream: Stream) -> OutboxRow:
+        """Make the outbox row of a scheduled command that is due, by the routes as they are now.
+
+        It never raises: whether it fits its queue was checked when it was scheduled; if another
+        queue has smaller limits now, that one says so.
+        """
+        destination = self._command_place(type(envelope.message))
+        body = None if destination.is_local else self._codec.encode(envelope)
+        return OutboxRow(envelope, destination, stream, body)
 
     def event_plan(
         self, event_type: type[Any]

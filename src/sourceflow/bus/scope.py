@@ -14,6 +14,7 @@ from sourceflow.messages import new_message_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from datetime import datetime, timedelta
 
     from sourceflow.bus.middleware import Middleware
     from sourceflow.bus.ports import Stores
@@ -105,6 +106,8 @@ class HandlerScope(StoreReader):
         cause: The message.
         sequence: Its number, or that of the command behind it.
         commands: What was sent.
+        schedule: What becomes of scheduled commands, by message id: one that waits from now on,
+            or None for one that is taken back.
         events: What was raised.
         has_ended: Whether the handler has returned: what comes later would be lost, and is refused.
     """
@@ -118,6 +121,7 @@ class HandlerScope(StoreReader):
         "commands",
         "events",
         "has_ended",
+        "schedule",
         "sequence",
     )
 
@@ -135,6 +139,7 @@ class HandlerScope(StoreReader):
         self.cause = cause
         self.sequence = sequence
         self.commands: list[Envelope[Any]] = []
+        self.schedule: dict[str, Envelope[Any] | None] = {}
         self.events: list[Envelope[Any]] = []
         self.has_ended = False
         self._attempt = attempt
@@ -159,7 +164,13 @@ class HandlerScope(StoreReader):
         return self._context
 
     async def send(
-        self, command: object, message_id: str | None, headers: Mapping[str, str] | None
+        self,
+        command: object,
+        *,
+        message_id: str | None,
+        headers: Mapping[str, str] | None,
+        delay: timedelta | None,
+        at: datetime | None,
     ) -> str:
         """Collect a command; during a replay do nothing.
 
@@ -168,13 +179,40 @@ class HandlerScope(StoreReader):
         """
         if self._is_replay:
             return message_id or new_message_id()
-        envelope = self._backstage.router.command(
-            command, message_id=message_id, headers=headers, cause=self.cause
+        router, dispatch = self._backstage.router, self._backstage.dispatch
+        due = router.due(delay, at)
+        envelope = router.command(
+            command, message_id=message_id, headers=headers, cause=self.cause, due=due
         )
-        await self._backstage.dispatch(envelope, self.commands)
+        if due is None:
+            await dispatch(envelope, self.commands)
+        else:
+            waiting: list[Envelope[Any]] = []
+            await dispatch(envelope, waiting)
+            self.schedule.update((each.id, each) for each in waiting)
         if self.has_ended:
             raise HandlerEndedError(envelope.type_name)
         return envelope.id
+
+    async def cancel(self, message_id: str) -> bool:
+        """Collect that a command is taken back; during a replay do nothing.
+
+        Whether it waits is read now and made sure of by the commit: if it is sent in between,
+        the handler runs again and learns of it.
+
+        Raises:
+            HandlerEndedError: The handler has returned.
+        """
+        if self._is_replay:
+            return False
+        waits = await self._stores.schedule.waits(message_id)
+        if self.has_ended:
+            raise HandlerEndedError(f"the cancelling of {message_id}")
+        was_known = message_id in self.schedule
+        known = self.schedule.pop(message_id, None)
+        if waits:
+            self.schedule[message_id] = None
+        return known is not None or (waits and not was_known)
 
     def raise_event(self, event: object) -> None:
         """Collect an event.

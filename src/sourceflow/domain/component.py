@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime, timedelta
 
     from sourceflow.domain.context import Context
     from sourceflow.domain.entity import Entity
@@ -27,9 +28,19 @@ class Scope(Protocol):
         ...
 
     async def send(
-        self, command: Command, message_id: str | None, headers: Mapping[str, str] | None
+        self,
+        command: Command,
+        *,
+        message_id: str | None,
+        headers: Mapping[str, str] | None,
+        delay: timedelta | None,
+        at: datetime | None,
     ) -> str:
-        """Let a command leave with the unit of work; return its id."""
+        """Let a command leave with the unit of work, or wait from then on; return its id."""
+        ...
+
+    async def cancel(self, message_id: str) -> bool:
+        """Take a scheduled command back with the unit of work; return whether it still waits."""
         ...
 
     def raise_event(self, event: Event) -> None:
@@ -106,16 +117,26 @@ class Sender(Component):
         *,
         message_id: str | None = None,
         headers: Mapping[str, str] | None = None,
+        delay: timedelta | None = None,
+        at: datetime | None = None,
     ) -> str:
-        """Send a command.
+        """Send a command, now or later.
 
         Inside a handler it leaves with the unit of work: after the commit, or not at all. During
         a replay it does nothing.
+
+        With ``delay`` or ``at`` it waits in the stores until it is due, then goes where its route
+        leads at that time. For who handles it, it was sent when it was due: that is its
+        ``context.time``. One that waits for a second or longer counts as the first of its chain
+        of messages, so a command may schedule its successor for ever. Sending with the id of one
+        that still waits moves it.
 
         Args:
             command: What is asked for.
             message_id: The id of the command; one id means one effect. Made up where not given.
             headers: Own metadata that travels along.
+            delay: How long it waits.
+            at: Until when it waits; a time that is past means now.
 
         Returns:
             The id of the command.
@@ -125,5 +146,24 @@ class Sender(Component):
             MessageTooLargeError: It can never fit its queue.
             NoHandlerError: It has neither a handler nor a route.
             DepthExceededError: It is caused by a chain of over 50 messages.
+            ValueError: Both ``delay`` and ``at`` are given, the delay is negative, or the time
+                has no zone.
         """
-        return await self._scope.send(command, message_id, headers)
+        return await self._scope.send(
+            command, message_id=message_id, headers=headers, delay=delay, at=at
+        )
+
+    async def cancel_send(self, message_id: str) -> bool:
+        """Take back a command that was sent with ``delay`` or ``at``.
+
+        Inside a handler it is part of the unit of work: if that is not committed, the command
+        still waits; if it is, what was returned is true. During a replay it does nothing and
+        returns False.
+
+        Args:
+            message_id: The id that ``send`` returned.
+
+        Returns:
+            Whether the command still waited, and will never be sent.
+        """
+        return await self._scope.cancel(message_id)

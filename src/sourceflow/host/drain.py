@@ -66,6 +66,7 @@ def _is_quiet(engine: Engine, look: _Look) -> bool:
         look.unseen is None
         and look.unsent == 0
         and engine.relay.waiting == 0
+        and not engine.timer.is_late
         and engine.receiver.running == 0
         and not engine.relay.expected
         and not any(depth.total for depth in look.depths)
@@ -78,6 +79,8 @@ def _left(engine: Engine, look: _Look) -> str:
     ]
     if look.unsent > engine.relay.waiting:
         parts.append(f"{look.unsent} message(s) in the outbox, those of other instances included")
+    if engine.timer.is_late:
+        parts.append("scheduled commands that are due")
     if engine.receiver.running:
         parts.append(f"{engine.receiver.running} message(s) being handled")
     if engine.relay.expected:

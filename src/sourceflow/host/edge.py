@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime, timedelta
 
     from sourceflow.domain.context import Context
     from sourceflow.host.app import App
@@ -34,10 +35,22 @@ class EdgeScope:
         raise RuntimeError("no message is handled here: self.context belongs to handlers")
 
     async def send(
-        self, command: object, message_id: str | None, headers: Mapping[str, str] | None
+        self,
+        command: object,
+        *,
+        message_id: str | None,
+        headers: Mapping[str, str] | None,
+        delay: timedelta | None,
+        at: datetime | None,
     ) -> str:
         """Send at the edge."""
-        return await self._app.send(command, message_id=message_id, headers=headers)
+        return await self._app.send(
+            command, message_id=message_id, headers=headers, delay=delay, at=at
+        )
+
+    async def cancel(self, message_id: str) -> bool:
+        """Take a scheduled command back."""
+        return await self._app.cancel(message_id)
 
     def raise_event(self, event: object) -> None:
         """Refuse: events come out of commands.

@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from sourceflow.bus.changes import Changes, Stream
 from sourceflow.bus.claiming_receiver import ClaimingReceiver
 from sourceflow.bus.cleaning import keep_clean
 from sourceflow.bus.command_bus import CommandBus
@@ -26,6 +27,7 @@ from sourceflow.bus.replay import Replay
 from sourceflow.bus.router import Router
 from sourceflow.bus.routes import NO_ROUTES
 from sourceflow.bus.scope import StoreReader
+from sourceflow.bus.timer import Timer
 from sourceflow.errors import (
     Discard,
     DuplicateError,
@@ -40,6 +42,7 @@ from sourceflow.resilience.task_scope import TaskScope
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping, Sequence
+    from datetime import datetime
     from types import TracebackType
 
     from sourceflow.bus.changes import OutboxRow
@@ -58,13 +61,17 @@ log = logging.getLogger(__name__)
 STOP_GRACE: Final = timedelta(seconds=30)
 """How long work in this process may take to end when the App stops."""
 
+NO_STREAM: Final = ""
+"""Stands for the source stream of commands that are scheduled at the edge: those of one key leave
+in the order they are due."""
+
 
 class Engine:
     """Everything that runs while an App runs.
 
-    Start: stores, transport (provisions), relay, then listening. Stop, the other way round:
-    listening ends and what runs is finished, the relay empties, sends and acknowledgements are
-    flushed, stores are closed.
+    Start: stores, transport (provisions), relay, timer, then listening. Stop, the other way
+    round: listening ends and what runs is finished, the timer stops, the relay empties, sends and
+    acknowledgements are flushed, stores are closed.
     """
 
     def __init__(
@@ -89,6 +96,7 @@ class Engine:
         self._user_observer = observer
         self._codec = Codec(wiring.registry)
         self._dispatch = around(middleware, "dispatch_command", self._send_or_handle)
+        self._dispatch_later = around(middleware, "dispatch_command", self._schedule)
         self._dispatch_many = around(middleware, "dispatch_command", self._sort)
         self._stack = AsyncExitStack()
         self.reader = StoreReader(stores)
@@ -113,6 +121,8 @@ class Engine:
             for upkeep in self._upkeep(service):
                 stack.callback(tasks.create_task(upkeep, name="sourceflow upkeep").cancel)
             stack.push_async_callback(self._empty_relay)
+            timer = tasks.create_task(self.timer.run(), name="sourceflow timer")
+            stack.push_async_callback(_cancel, timer)
             if self.transport is not None:
                 await self.transport.start(self.receiver.receive)
                 stack.push_async_callback(self.transport.stop)
@@ -139,10 +149,14 @@ class Engine:
             clock=self.clock,
             observer=self._user_observer,
         )
+        self.timer = Timer(
+            stores=self.stores, router=self.router, relay=self.relay, clock=self.clock
+        )
         self.observer = Observers((_Arrivals(self.relay), self._user_observer))
         self.events = EventBus(
             wiring=self.wiring,
             router=self.router,
+            timer=self.timer,
             stores=self.stores,
             locks=locks,
             clock=self.clock,
@@ -153,6 +167,7 @@ class Engine:
             wiring=self.wiring,
             router=self.router,
             events=self.events,
+            timer=self.timer,
             stores=self.stores,
             locks=locks,
             clock=self.clock,
@@ -233,11 +248,21 @@ class Engine:
         *,
         message_id: str | None,
         headers: Mapping[str, str] | None,
+        delay: timedelta | None,
+        at: datetime | None,
     ) -> str:
         """See ``App.send``."""
-        envelope = self.router.command(command, message_id=message_id, headers=headers)
-        await self._dispatch(envelope)
+        due = self.router.due(delay, at)
+        envelope = self.router.command(command, message_id=message_id, headers=headers, due=due)
+        await (self._dispatch if due is None else self._dispatch_later)(envelope)
         return envelope.id
+
+    async def _schedule(self, command: Envelope[Any]) -> None:
+        row = self.router.command_row(command, Stream(NO_STREAM, command.key))
+        changes = Changes(schedule={command.id: row})
+        async with self.stores.begin() as uow:
+            await uow.commit(changes)
+        self.timer.note(changes.schedule)
 
     async def _send_or_handle(self, command: Envelope[Any]) -> None:
         queue = self.router.queue_of(type(command.message))
@@ -326,6 +351,12 @@ class Engine:
             and self._routes.arrives(event)
             and bool(self.wiring.subscribers(event))
         )
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    """End a task, and wait until it has."""
+    task.cancel()
+    await asyncio.wait((task,))
 
 
 class _Arrivals(Observer):

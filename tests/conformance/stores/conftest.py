@@ -10,6 +10,7 @@ from itertools import count
 import asyncpg
 import msgspec
 import pytest
+from msgspec.structs import replace
 from postgres_server import postgres_url
 
 from sourceflow import DELETE, Command, Entity, Event, Key, ViewModel
@@ -31,6 +32,12 @@ from sourceflow.stores.sql.stores import SqlStores
 from sourceflow.testing.clock import ManualClock
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+WRITTEN = ("events", "outbox", "rows", "schedule")
+
+
+def at(minutes):
+    return NOON + timedelta(minutes=minutes)
 
 
 class Pay(Command):
@@ -164,6 +171,25 @@ class Shop:
         body = Codec(Registry([Pay, Paid])).encode(envelope)
         return OutboxRow(envelope, destination or self.topic, stream or self.stream(), body)
 
+    def waiting(self, minutes, message_id=None, *, key="o-1", destination=None):
+        """A command that is due so many minutes after noon."""
+        command = replace(self.pay(key, message_id=message_id), time=at(minutes))
+        return self.leaving(command, destination or self.queue, self.stream(key))
+
+    async def schedule(self, *rows):
+        await self.commit(Changes(schedule={row.envelope.id: row for row in rows}))
+
+    async def fire(self, minutes, *, limit=100):
+        """Fire what is due so many minutes after noon; return the ids that leave at once."""
+        fired = await self.stores.schedule.fire(at(minutes), self.reroute, limit=limit)
+        return [row.envelope.id for row in fired.rows]
+
+    def reroute(self, envelope, stream):
+        return self.leaving(envelope, self.queue, stream)
+
+    async def scheduled(self, **options):
+        return [each.message_id for each in await self.stores.schedule.page(**options)]
+
     def claim(self, message_id="m-1", subscriber="Orders.paid"):
         return Claim(f"/{self.app}", message_id, subscriber)
 
@@ -178,7 +204,7 @@ class Shop:
 
     def handled(self, expected, **parts):
         """What handling one command writes: its claim, the step, and whatever else."""
-        rest = {name: parts.pop(name) for name in ("events", "outbox", "rows") if name in parts}
+        rest = {name: parts.pop(name) for name in WRITTEN if name in parts}
         step = self.step(expected, **parts)
         claim = Claim(step.command.source, step.command.id, "")
         return Changes(claims=[claim], stream=step, **rest)
@@ -226,6 +252,7 @@ class Shop:
             await self.query(),
             await self.stores.outbox.unsent(),
             await self.stores.outbox.depth(),
+            await self.stores.schedule.page(),
         )
 
     async def save_letter(self, message_id="m-1", minutes=0, **fields):

@@ -219,13 +219,15 @@ async def test_a_cancelled_commit_is_whole_or_nothing_when_its_task_has_ended(sh
         events=[(event, shop.stream())],
         rows=[shop.put(shop.Listing(id="o-1"))],
         outbox=[shop.leaving(event)],
+        schedule={"m-1": shop.waiting(10, "m-1")},
     )
     task = asyncio.create_task(shop.commit(changes))
     for _ in range(rounds):
         await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait([task])
-    head, commands, events, position, rows, unsent, depth = await shop.everything()
+    everything = await shop.everything()
+    head, commands, events, position, rows, unsent, depth, scheduled = everything
     claimed = (await shop.head(claim=changes.claims[0])).claimed
     seen = {
         head.number,
@@ -237,9 +239,10 @@ async def test_a_cancelled_commit_is_whole_or_nothing_when_its_task_has_ended(sh
         len(rows),
         len(unsent),
         depth,
+        len(scheduled),
     }
     assert seen in ({0}, {1})
-    assert await shop.everything() == (head, commands, events, position, rows, unsent, depth)
+    assert await shop.everything() == everything
 
 
 async def test_what_was_read_is_not_changed_by_later_writes(shop):

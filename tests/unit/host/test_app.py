@@ -442,13 +442,13 @@ async def test_what_a_task_sends_that_outlives_its_handler_is_refused_and_not_lo
 
         async def _later(self) -> None:
             await asyncio.sleep(0.01)
-            with pytest.raises(HandlerEndedError, match="Opened was sent or raised after"):
+            with pytest.raises(HandlerEndedError, match="Opened came after"):
                 self.raise_event(Opened(account_id="late"))
             await self.send(Open(account_id="late"))
 
     async with make(Hasty) as app:
         await app.send(Unknown(some_id="x"))
-        with pytest.raises(HandlerEndedError, match="Open was sent or raised after"):
+        with pytest.raises(HandlerEndedError, match="Open came after"):
             await late[0]
         await app.drained()
         assert await app.find(Account, "in-time") is not None

@@ -11,6 +11,7 @@ from sourceflow.bus.ports.idempotency import (
     KeyClaim,
 )
 from sourceflow.bus.ports.logs import CommandLog, EventLog, Logged, LoggedCommand
+from sourceflow.bus.ports.schedule import Fired, Schedule, ScheduledCommand
 from sourceflow.bus.ports.shadow import Project, Shadow
 from sourceflow.bus.ports.stores import Stores, StoresContext
 from sourceflow.bus.ports.transport import (
@@ -33,6 +34,7 @@ __all__ = (
     "Depth",
     "EventLog",
     "Expiring",
+    "Fired",
     "Head",
     "Idempotency",
     "IdempotencyStatistics",
@@ -46,6 +48,8 @@ __all__ = (
     "Project",
     "Receive",
     "Row",
+    "Schedule",
+    "ScheduledCommand",
     "Shadow",
     "Stores",
     "StoresContext",

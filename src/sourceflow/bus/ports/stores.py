@@ -1,4 +1,4 @@
-"""Where state, logs, outbox and inbox are kept."""
+"""Where state, logs, outbox, inbox and schedule are kept."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sourceflow.bus.ports.boxes import Inbox, Outbox
     from sourceflow.bus.ports.dead_letters import DeadLetters
     from sourceflow.bus.ports.logs import CommandLog, EventLog
+    from sourceflow.bus.ports.schedule import Schedule
     from sourceflow.bus.ports.shadow import Shadow
     from sourceflow.bus.ports.unit_of_work import UnitOfWork
     from sourceflow.clock import Clock
@@ -42,7 +43,7 @@ class StoresContext(NamedTuple):
 
 
 class Stores(Protocol):
-    """Where state, logs, outbox and inbox are kept.
+    """Where state, logs, outbox, inbox and schedule are kept.
 
     Attributes:
         durable: Whether a commit outlives the process. Where it does not, a message is only
@@ -100,6 +101,11 @@ class Stores(Protocol):
     @property
     def inbox(self) -> Inbox:
         """What has been handled."""
+        ...
+
+    @property
+    def schedule(self) -> Schedule:
+        """Commands that wait until they are due."""
         ...
 
     @property

@@ -83,7 +83,8 @@ class UnitOfWork(Protocol):
 
         Raises:
             DuplicateError: A claim, or the command's place in the log, is taken.
-            ConflictError: The stream's head or a row has moved on since it was read.
+            ConflictError: The stream's head or a row has moved on since it was read, or a
+                scheduled command waits no more that is to be taken back.
             DependencyError: The store does not answer; nothing is known to be written.
         """
         ...

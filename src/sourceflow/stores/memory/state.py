@@ -16,10 +16,20 @@ from sourceflow.bus.changes import Stream
 from sourceflow.messages import Envelope
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sourceflow.bus.changes import Claim, Destination, OutboxRow
     from sourceflow.messages import KeyType
 
-__all__ = ("NO_ROW", "LoggedEvent", "RowState", "ShadowState", "State", "StreamState")
+__all__ = (
+    "NO_ROW",
+    "LoggedEvent",
+    "RowState",
+    "ScheduleState",
+    "ShadowState",
+    "State",
+    "StreamState",
+)
 
 
 class HandledCommand(msgspec.Struct, frozen=True, gc=False):
@@ -77,6 +87,21 @@ class LoggedEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(slots=True)
+class ScheduleState:
+    """The scheduled commands of one App.
+
+    Attributes:
+        rows: Message id to place in ``order`` and outbox row.
+        order: When each is due, its number and its message id; sorted.
+        count: The last number.
+    """
+
+    rows: dict[str, tuple[tuple[datetime, int, str], OutboxRow]] = field(default_factory=dict)
+    order: list[tuple[datetime, int, str]] = field(default_factory=list)
+    count: int = 0
+
+
+@dataclass(slots=True)
 class ShadowState:
     """Rows of a view model that are being built.
 
@@ -95,7 +120,7 @@ class ShadowState:
 
 @dataclass(slots=True)
 class State:
-    """All streams, rows, logs, claims and rows of the outbox.
+    """All streams, rows, logs, claims, rows of the outbox and scheduled commands.
 
     Attributes:
         streams: By stream.
@@ -106,6 +131,7 @@ class State:
         claims: What was handled, with the monotonic second it was claimed in; oldest first.
         command_claims: Source and id of all commands that were handled.
         outboxes: App to what of its has not arrived yet, oldest first.
+        schedules: App to its scheduled commands.
     """
 
     streams: dict[Stream, StreamState] = field(default_factory=dict)
@@ -116,3 +142,4 @@ class State:
     claims: dict[Claim, float] = field(default_factory=dict)
     command_claims: set[tuple[str, str]] = field(default_factory=set)
     outboxes: dict[str, dict[tuple[str, str, Destination], OutboxRow]] = field(default_factory=dict)
+    schedules: dict[str, ScheduleState] = field(default_factory=dict)

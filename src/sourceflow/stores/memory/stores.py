@@ -10,6 +10,7 @@ from sourceflow.stores.memory.dead_letters import MemoryDeadLetters
 from sourceflow.stores.memory.event_log import MemoryEventLog
 from sourceflow.stores.memory.inbox import MemoryInbox
 from sourceflow.stores.memory.outbox import MemoryOutbox
+from sourceflow.stores.memory.schedule import MemorySchedule
 from sourceflow.stores.memory.shadow import MemoryShadow
 from sourceflow.stores.memory.snapshots import Snapshots
 from sourceflow.stores.memory.state import NO_ROW, State
@@ -102,6 +103,11 @@ class MemoryStores:
         return self._open.inbox
 
     @property
+    def schedule(self) -> MemorySchedule:
+        """Commands that wait until they are due."""
+        return self._open.schedule
+
+    @property
     def commands(self) -> MemoryCommandLog:
         """The command log."""
         return self._open.commands
@@ -123,7 +129,7 @@ class MemoryStores:
 class _Opened:
     """What needs the codec and the clock."""
 
-    __slots__ = ("commands", "events", "inbox", "outbox", "snapshots", "unit_of_work")
+    __slots__ = ("commands", "events", "inbox", "outbox", "schedule", "snapshots", "unit_of_work")
 
     def __init__(self, state: State, context: StoresContext) -> None:
         self.snapshots = Snapshots(context.codec)
@@ -131,6 +137,7 @@ class _Opened:
         self.outbox = MemoryOutbox(state, context.app)
         self.commands = MemoryCommandLog(state, self.snapshots)
         self.events = MemoryEventLog(state, self.snapshots)
+        self.schedule = MemorySchedule(state, context.app, self.snapshots, self.outbox)
         self.unit_of_work = MemoryUnitOfWork(
-            state, self.snapshots, self.inbox, self.outbox, context.clock
+            state, self.snapshots, self.inbox, self.outbox, self.schedule, context.clock
         )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sourceflow.messages import Envelope, KeyType
     from sourceflow.stores.memory.inbox import MemoryInbox
     from sourceflow.stores.memory.outbox import MemoryOutbox
+    from sourceflow.stores.memory.schedule import MemorySchedule
     from sourceflow.stores.memory.snapshots import Snapshots
     from sourceflow.stores.memory.state import State
 
@@ -38,7 +39,7 @@ class MemoryUnitOfWork:
     it raises before it changes anything.
     """
 
-    __slots__ = ("_clock", "_inbox", "_outbox", "_snapshots", "_state")
+    __slots__ = ("_clock", "_inbox", "_outbox", "_schedule", "_snapshots", "_state")
 
     def __init__(
         self,
@@ -46,12 +47,14 @@ class MemoryUnitOfWork:
         snapshots: Snapshots,
         inbox: MemoryInbox,
         outbox: MemoryOutbox,
+        schedule: MemorySchedule,
         clock: Clock,
     ) -> None:
         self._state = state
         self._snapshots = snapshots
         self._inbox = inbox
         self._outbox = outbox
+        self._schedule = schedule
         self._clock = clock
 
     async def __aenter__(self) -> Self:
@@ -94,6 +97,7 @@ class MemoryUnitOfWork:
         command = None if step is None or step.command is None else copy(step.command)
         rows = [(change, keep(change.row)) for change in changes.rows]
         events = [(copy(event), stream) for event, stream in changes.events]
+        scheduled = self._schedule.copies(changes.schedule) if changes.schedule else {}
         # Nothing fails from here on.
         self._inbox.put(changes.claims)
         if step is not None:
@@ -103,6 +107,7 @@ class MemoryUnitOfWork:
         for event, stream in events:
             self._append(event, stream)
         self._outbox.put(changes.outbox)
+        self._schedule.change(scheduled)
         return changes.outbox
 
     def _check(self, changes: Changes) -> None:
@@ -123,6 +128,7 @@ class MemoryUnitOfWork:
                     f"{change.row_type.__name__} {change.key!r} is in version {version}, "
                     f"not {change.expected}"
                 )
+        self._schedule.check(changes.schedule)
 
     def _take_step(
         self, step: StreamChange, entity: Any | None, command: Envelope[Any] | None

@@ -9,6 +9,7 @@ from sourceflow.stores.sql.command_log import SqlCommandLog
 from sourceflow.stores.sql.event_log import SqlEventLog
 from sourceflow.stores.sql.inbox import SqlInbox
 from sourceflow.stores.sql.outbox import SqlOutbox
+from sourceflow.stores.sql.schedule import SqlSchedule
 from sourceflow.stores.sql.streams import Streams
 from sourceflow.stores.sql.view_models import ViewModels
 
@@ -33,6 +34,7 @@ class Parts:
         events: The event log.
         inbox: Claims.
         outbox: What is on its way out.
+        schedule: Commands that wait until they are due.
         view_models: Rows of view models.
     """
 
@@ -43,12 +45,14 @@ class Parts:
     events: SqlEventLog
     inbox: SqlInbox
     outbox: SqlOutbox
+    schedule: SqlSchedule
     view_models: ViewModels
 
     @classmethod
     def of(cls, database: Database, schema: Schema, context: StoresContext) -> Self:
         """Put them together."""
         codec = context.codec
+        outbox = SqlOutbox(database, schema, context)
         return cls(
             database=database,
             codec=codec,
@@ -56,6 +60,7 @@ class Parts:
             commands=SqlCommandLog(database, schema, codec, context.clock),
             events=SqlEventLog(database, schema, codec),
             inbox=SqlInbox(database, schema, context.clock),
-            outbox=SqlOutbox(database, schema, context),
+            outbox=outbox,
+            schedule=SqlSchedule(database, schema, context, outbox),
             view_models=ViewModels(database, schema, codec),
         )

@@ -53,6 +53,7 @@ class Schema:
         instances: Who of an App is alive, so that the outbox rows of the dead are taken over.
         dead_letters: What was given up.
         idempotency: Keys that are claimed or processed: ``SqlIdempotency``'s.
+        schedule: Commands that wait until they are due.
     """
 
     metadata: MetaData
@@ -66,6 +67,7 @@ class Schema:
     instances: Table
     dead_letters: Table
     idempotency: Table
+    schedule: Table
 
     def create(self, connection: Connection, *tables: Table) -> None:
         """Make the schema and those of the tables (all where none is named) that are not there yet."""
@@ -95,6 +97,7 @@ def build_schema(*, prefix: str = PREFIX, schema: str | None = None) -> Schema:
         instances=_instances(metadata, prefix),
         dead_letters=_dead_letters(metadata, prefix),
         idempotency=_idempotency(metadata, prefix),
+        schedule=_schedule(metadata, prefix),
     )
 
 
@@ -249,4 +252,25 @@ def _idempotency(metadata: MetaData, prefix: str) -> Table:
         Column("owner", Word),
         Column("expires", Time, nullable=False),
         Index(f"{prefix}idempotency_expires", "expires"),
+    )
+
+
+def _schedule(metadata: MetaData, prefix: str) -> Table:
+    return Table(
+        f"{prefix}schedule",
+        metadata,
+        Column("position", counter, primary_key=True, autoincrement=True),
+        Column("app", Word, nullable=False),
+        Column("message_id", Word, nullable=False),
+        Column("due", Time, nullable=False),
+        Column("type", Word, nullable=False),
+        Column("key", Word, nullable=False),
+        Column("source", Word, nullable=False),
+        Column("entity", Word, nullable=False),
+        Column("stream_key", Word, nullable=False),
+        Column("kind", Word, nullable=False),
+        Column("destination", Word, nullable=False),
+        Column("body", Document, nullable=False),
+        UniqueConstraint("app", "message_id", name=f"{prefix}schedule_message"),
+        Index(f"{prefix}schedule_due", "app", "due", "position"),
     )

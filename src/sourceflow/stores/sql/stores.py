@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sourceflow.stores.sql.event_log import SqlEventLog
     from sourceflow.stores.sql.inbox import SqlInbox
     from sourceflow.stores.sql.outbox import SqlOutbox
+    from sourceflow.stores.sql.schedule import SqlSchedule
 
 __all__ = ("SqlStores",)
 
@@ -171,6 +172,11 @@ class SqlStores:
     def inbox(self) -> SqlInbox:
         """What has been handled."""
         return self._open.inbox
+
+    @property
+    def schedule(self) -> SqlSchedule:
+        """Commands that wait until they are due."""
+        return self._open.schedule
 
     @property
     def commands(self) -> SqlCommandLog:

@@ -94,7 +94,8 @@ class SqlUnitOfWork:
             row = parts.view_models.step(change)
             if row is not None:
                 steps.append(row)
-        return [*steps, *parts.events.steps(changes.events)]
+        steps += parts.events.steps(changes.events)
+        return [*steps, *parts.schedule.steps(changes.schedule)]
 
     async def _explain(self, changes: Changes) -> None:
         """Say who was quicker.
