@@ -17,7 +17,7 @@ async def test_a_stream_that_never_was_has_the_head_0_and_no_entity(shop):
     assert await shop.stores.load(shop.stream(), shop.Order) is None
 
 
-async def test_a_commit_writes_everything_that_it_is_given(shop):
+async def test_a_commit_writes_everything_that_it_is_given(shop, clock):
     command, event = shop.pay(), shop.paid(sequence=1)
     order = shop.Order(id="o-1", paid=Decimal("1.5"), notes=["first"])
     listing = shop.Listing(id="o-1", total=Decimal("1.5"))
@@ -35,7 +35,7 @@ async def test_a_commit_writes_everything_that_it_is_given(shop):
     claim = shop.claim(command.id, "")
     assert await shop.head(claim=claim) == (1, order, True)
     assert await shop.stores.load(shop.stream(), shop.Order) == order
-    assert await shop.commands() == [(1, command, shop.stream())]
+    assert await shop.commands() == [(1, command, shop.stream(), clock.now())]
     assert await shop.events() == [(1, event, shop.stream())]
     assert await shop.stores.find(shop.Listing, "o-1") == listing
     assert list(await shop.stores.outbox.unsent()) == [leaving]
