@@ -32,6 +32,12 @@ except MissingExtraError as error:
 
 NEW_SESSION = "from sourceflow.transports.aws.client._botocore import new_session; new_session()"
 
+OPEN_POSTGRES = """
+    import asyncio
+    from sourceflow.stores.sql.stores import SqlStores
+    asyncio.run(SqlStores("postgresql://h/d").migrate())
+"""
+
 
 def run(program, *, returns=0):
     ran = subprocess.run(
@@ -65,10 +71,17 @@ def test_a_missing_extra_is_named(missing, statement):
     ]
 
 
-def test_sql_stores_name_their_missing_extra():
-    program = WITHOUT.format(missing="sqlalchemy", statement="import sourceflow.stores.sql")
+@pytest.mark.parametrize("missing", ["sqlalchemy", "alembic"])
+def test_sql_stores_name_their_missing_extra(missing):
+    program = WITHOUT.format(missing=missing, statement="import sourceflow.stores.sql")
 
-    assert run(program).stdout.splitlines()[:2] == ["sql", "sqlalchemy"]
+    assert run(program).stdout.splitlines()[:2] == ["sql", missing]
+
+
+def test_stores_in_postgresql_name_their_missing_extra():
+    program = WITHOUT.format(missing="asyncpg", statement=OPEN_POSTGRES)
+
+    assert run(program).stdout.splitlines()[:2] == ["postgres", "asyncpg"]
 
 
 def test_the_command_line_names_its_missing_extra():

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import msgspec
 import typer
@@ -18,11 +18,9 @@ from sourceflow.demo.order_file import BadOrderError, OrderRecord, read_orders, 
 from sourceflow.demo.program import OrdersExistError, Summary, run_demo
 from sourceflow.demo.store import stores_at
 from sourceflow.errors import SourceflowError, StoreConfigurationError
+from sourceflow.host.cli.exits import INTERRUPTED, fail, refuse
 
 __all__ = ("demo",)
-
-WRONG_INPUT = 2
-INTERRUPTED = 130
 
 
 def demo(
@@ -59,7 +57,7 @@ def demo(
     else:
         _print(summary)
     if not complete:
-        _fail("something came out wrong: a message was lost, handled twice or given up")
+        fail("something came out wrong: a message was lost, handled twice or given up")
 
 
 def _read(path: Path | None) -> Sequence[OrderRecord]:
@@ -68,9 +66,9 @@ def _read(path: Path | None) -> Sequence[OrderRecord]:
     try:
         return read_orders(path)
     except BadOrderError as error:
-        _refuse(f"{path}: {error}")
+        refuse(f"{path}: {error}")
     except OSError as error:
-        _refuse(f"{path} cannot be read: {error.strerror}")
+        refuse(f"{path} cannot be read: {error.strerror}")
 
 
 def _run(
@@ -81,21 +79,11 @@ def _run(
             demo = run_demo(orders, endpoint_url=endpoint_url, stores=stores, progress=progress)
             return asyncio.run(demo)
     except StoreConfigurationError as error:
-        _refuse(f"--store: {error}")
+        refuse(f"--store: {error}")
     except (SourceflowError, TimeoutError) as error:
-        _fail(str(error))
+        fail(str(error))
     except (OrdersExistError, ValueError) as error:  # of the store, of the endpoint's URL
-        _refuse(str(error))
-
-
-def _refuse(problem: str) -> NoReturn:
-    typer.echo(f"error: {problem}", err=True)
-    raise typer.Exit(WRONG_INPUT)
-
-
-def _fail(problem: str) -> NoReturn:
-    typer.echo(f"error: {problem}", err=True)
-    raise typer.Exit(1)
+        refuse(str(error))
 
 
 @contextmanager

@@ -27,6 +27,7 @@ def main() -> None:
         if error.name != "typer":
             raise
         sys.exit(str(MissingExtraError("cli", "typer")))
+    from sourceflow.host.cli.db import db  # noqa: PLC0415 - needs the extra
     from sourceflow.host.cli.demo import demo  # noqa: PLC0415 - needs the extra
     from sourceflow.host.cli.local import local  # noqa: PLC0415 - needs the extra
 
@@ -39,4 +40,5 @@ def main() -> None:
     )
     program.command()(demo)
     program.command()(local)
+    program.add_typer(db, name="db", no_args_is_help=True)
     program()

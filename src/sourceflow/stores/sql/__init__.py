@@ -6,8 +6,8 @@ try:
     from sourceflow.stores.sql.idempotency import SqlIdempotency
     from sourceflow.stores.sql.stores import SqlStores
 except ModuleNotFoundError as error:
-    if error.name != "sqlalchemy":
+    if error.name not in {"alembic", "sqlalchemy"}:
         raise
-    raise MissingExtraError("sql", "sqlalchemy") from error
+    raise MissingExtraError("sql", error.name) from error
 
 __all__ = ("SqlIdempotency", "SqlStores")

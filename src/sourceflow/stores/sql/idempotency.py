@@ -17,12 +17,11 @@ from sourceflow.clock import SystemClock
 from sourceflow.errors import NotRunningError
 from sourceflow.stores.sql.database import Statement, Statements, open_database
 from sourceflow.stores.sql.expiry import CLEANUP_INTERVAL, Expiry, check_interval
+from sourceflow.stores.sql.migrations import Migrations
 from sourceflow.stores.sql.schema import PREFIX, build_schema
 from sourceflow.stores.sql.url import parse_url
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from sourceflow.clock import Clock
     from sourceflow.stores.sql.database import Database
     from sourceflow.stores.sql.schema import Schema
@@ -48,9 +47,10 @@ class SqlIdempotency:
     Args:
         url: Where the database is: ``sqlite:///orders.db``, ``postgresql://user@host/orders``.
         cleanup_interval: How long an App waits between two deletions of expired keys.
-        prefix: What the table's name begins with.
-        schema: The schema it stands in (PostgreSQL); None for the connection's own.
-        create_schema: Whether the table is made where it is missing.
+        prefix: What the names of tables begin with. They are those of ``SqlStores``, which may share
+            them.
+        schema: The schema they stand in (PostgreSQL); None for the connection's own.
+        create_schema: Whether tables are made, and brought up to date, when an App starts.
         pool_size: Connections to PostgreSQL at most.
         timeout: How long one statement, or getting hold of the database, may take.
         clock: The time.
@@ -76,6 +76,7 @@ class SqlIdempotency:
         self._url = parse_url(url)
         self._cleanup_interval = check_interval(cleanup_interval)
         self._schema = build_schema(prefix=prefix, schema=schema)
+        self._migrations = Migrations(self._url, self._schema)
         self._create_schema = create_schema
         self._pool_size = pool_size
         self._timeout = timeout
@@ -92,7 +93,7 @@ class SqlIdempotency:
         return self._cleanup_interval
 
     async def __aenter__(self) -> Self:
-        """Connect, and make the table where it is missing; only the first of several Apps does.
+        """Connect, and bring the tables up to date; only the first of several Apps does.
 
         Raises:
             StoreConfigurationError: The database is not as it must be.
@@ -114,18 +115,18 @@ class SqlIdempotency:
             await keys.database.aclose()
 
     async def _open(self) -> _Keys:
-        database = open_database(self._url, pool_size=self._pool_size, timeout=self._timeout)
+        create = self._create_schema
+        database = open_database(
+            self._url, pool_size=self._pool_size, timeout=self._timeout, create=create
+        )
         await database.open()
+        migrations = self._migrations
         try:
-            if self._create_schema:
-                await database.administer(self._create)
+            await database.administer(migrations.upgrade if create else migrations.check)
         except BaseException:
             await database.aclose()
             raise
         return _Keys.of(database, self._schema)
-
-    def _create(self, connection: Connection) -> None:
-        self._schema.create(connection, self._schema.idempotency)
 
     @property
     def _open_keys(self) -> _Keys:

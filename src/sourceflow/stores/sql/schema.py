@@ -1,12 +1,14 @@
 """The tables that SQL stores keep everything in.
 
-What each App's own types need besides (a table for each view model) is made when the stores open.
+Databases get them from the revisions in ``sourceflow.stores.sql.migrations``: who changes a table here
+writes a revision there. What each App's own types need besides (a table for each view model) is made
+when the stores open.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
@@ -21,12 +23,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.dialects.postgresql import TEXT as POSTGRES_TEXT
-from sqlalchemy.schema import CreateSchema
 
+from sourceflow.stores.sql.identifiers import check_prefix, check_schema_name
 from sourceflow.stores.sql.types import Document, Time, counter
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 __all__ = ("PREFIX", "Schema", "Word", "build_schema")
 
@@ -69,12 +68,6 @@ class Schema:
     idempotency: Table
     schedule: Table
 
-    def create(self, connection: Connection, *tables: Table) -> None:
-        """Make the schema and those of the tables (all where none is named) that are not there yet."""
-        name = self.metadata.schema
-        if name is not None:
-            connection.execute(CreateSchema(name, if_not_exists=True))
-        self.metadata.create_all(connection, tables=tables or None)
 
 
 def build_schema(*, prefix: str = PREFIX, schema: str | None = None) -> Schema:
@@ -83,7 +76,13 @@ def build_schema(*, prefix: str = PREFIX, schema: str | None = None) -> Schema:
     Args:
         prefix: What the names of all tables begin with.
         schema: The schema they stand in (PostgreSQL); None for the connection's own.
+
+    Raises:
+        StoreConfigurationError: Tables cannot be named like this.
     """
+    check_prefix(prefix)
+    if schema is not None:
+        check_schema_name(schema)
     metadata = MetaData(schema=schema)
     return Schema(
         metadata=metadata,

@@ -9,6 +9,7 @@ from sourceflow.errors import NotRunningError
 from sourceflow.stores.sql.database import open_database
 from sourceflow.stores.sql.dead_letters import SqlDeadLetters
 from sourceflow.stores.sql.expiry import CLEANUP_INTERVAL, check_interval
+from sourceflow.stores.sql.migrations import Migrations
 from sourceflow.stores.sql.parts import Parts
 from sourceflow.stores.sql.schema import PREFIX, build_schema
 from sourceflow.stores.sql.shadow import SqlShadow
@@ -16,19 +17,24 @@ from sourceflow.stores.sql.unit_of_work import SqlUnitOfWork
 from sourceflow.stores.sql.url import parse_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from sqlalchemy import Connection
 
     from sourceflow.bus.changes import Stream
     from sourceflow.bus.ports import StoresContext
     from sourceflow.messages import KeyType
     from sourceflow.stores.sql.command_log import SqlCommandLog
+    from sourceflow.stores.sql.database import Database
     from sourceflow.stores.sql.event_log import SqlEventLog
     from sourceflow.stores.sql.inbox import SqlInbox
+    from sourceflow.stores.sql.migrations import SchemaState
     from sourceflow.stores.sql.outbox import SqlOutbox
     from sourceflow.stores.sql.schedule import SqlSchedule
 
 __all__ = ("SqlStores",)
 
+ResultT = TypeVar("ResultT")
 StateT = TypeVar("StateT")
 
 POOL_SIZE: Final = 20
@@ -42,14 +48,15 @@ class SqlStores:
         url: Where the database is: ``sqlite:///orders.db``, ``postgresql://user@host/orders``.
         prefix: What the names of all tables begin with.
         schema: The schema they stand in (PostgreSQL); None for the connection's own.
-        create_schema: Whether missing tables are made when an App starts.
+        create_schema: Whether tables are made, and brought up to date, when an App starts. Otherwise
+            it does not start until `sourceflow db upgrade` or ``migrate`` has done it.
         cleanup_interval: How long to wait between two deletions of expired claims.
         pool_size: Connections to PostgreSQL at most.
         timeout: How long one statement, or getting hold of the database, may take.
 
     Raises:
-        StoreConfigurationError: The URL cannot be read, or is of a database that is not supported.
-        MissingExtraError: The driver is not installed.
+        StoreConfigurationError: The URL cannot be read, is of a database that is not supported, or
+            tables cannot be named like this.
         ValueError: The interval is not positive.
     """
 
@@ -68,6 +75,7 @@ class SqlStores:
     ) -> None:
         self._url = parse_url(url)
         self._schema = build_schema(prefix=prefix, schema=schema)
+        self._migrations = Migrations(self._url, self._schema)
         self._create_schema = create_schema
         self._cleanup_interval = check_interval(cleanup_interval)
         self._pool_size = pool_size
@@ -76,24 +84,72 @@ class SqlStores:
         self._dead_letters: SqlDeadLetters | None = None
 
     async def open(self, context: StoresContext) -> None:
-        """Connect, and make missing tables.
+        """Connect, and bring the tables up to date or see that they are.
 
         Raises:
             StoreConfigurationError: The database is not as it must be.
+            MissingExtraError: The driver is not installed.
             DependencyError: It does not answer.
         """
-        database = open_database(self._url, pool_size=self._pool_size, timeout=self._timeout)
-        await database.open()
+        database = await self._connect(create=self._create_schema)
         parts = Parts.of(database, self._schema, context)
+        migrations = self._migrations
         try:
-            if self._create_schema:
-                await database.administer(self._schema.create)
+            await database.administer(
+                migrations.upgrade if self._create_schema else migrations.check
+            )
             await parts.view_models.open(context.view_models)
         except BaseException:
             await database.aclose()
             raise
         self._dead_letters = SqlDeadLetters(database, self._schema)
         self._opened = parts
+
+    async def migrate(self) -> tuple[str, ...]:
+        """Bring the tables up to date, whether an App runs on them or not.
+
+        An App does it when it starts, unless ``create_schema`` is False. Several may do it at the
+        same time: they wait for each other.
+
+        Returns:
+            The revisions that have run, oldest first; none where nothing was to be done.
+
+        Raises:
+            StoreConfigurationError: The database is not as it must be.
+            MissingExtraError: The driver is not installed.
+            DependencyError: It does not answer.
+        """
+        return await self._administer(self._migrations.upgrade, create=True)
+
+    async def schema_state(self) -> SchemaState:
+        """Look at which revision the tables are, without changing anything.
+
+        Raises:
+            StoreConfigurationError: The database is not as it must be.
+            MissingExtraError: The driver is not installed.
+            DependencyError: It does not answer.
+        """
+        return await self._administer(self._migrations.state, create=False)
+
+    def schema_sql(self) -> str:
+        """Return what makes the tables in an empty database, as SQL to be run by hand."""
+        return self._migrations.sql()
+
+    async def _administer(self, work: Callable[[Connection], ResultT], *, create: bool) -> ResultT:
+        if self._opened is not None:
+            return await self._opened.database.administer(work)
+        database = await self._connect(create=create)
+        try:
+            return await database.administer(work)
+        finally:
+            await database.aclose()
+
+    async def _connect(self, *, create: bool) -> Database:
+        database = open_database(
+            self._url, pool_size=self._pool_size, timeout=self._timeout, create=create
+        )
+        await database.open()
+        return database
 
     async def aclose(self) -> None:
         """Give the outbox rows of this instance up to others, and disconnect."""

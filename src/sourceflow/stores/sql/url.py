@@ -15,6 +15,9 @@ __all__ = ("DatabaseUrl", "Product", "parse_url")
 Product = Literal["sqlite", "postgresql"]
 """A database product."""
 
+MEMORY: Final = ":memory:"
+"""The path of a SQLite database that has no file (https://www.sqlite.org/inmemorydb.html)."""
+
 _PRODUCTS: Final[dict[str, Product]] = {
     "sqlite": "sqlite",
     "postgresql": "postgresql",
@@ -22,7 +25,7 @@ _PRODUCTS: Final[dict[str, Product]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class DatabaseUrl:
     """A database's address.
 
@@ -37,10 +40,19 @@ class DatabaseUrl:
     @property
     def path(self) -> str:
         """The file of a SQLite database; ``:memory:`` for one in memory."""
-        return self.url.database or ":memory:"
+        return self.url.database or MEMORY
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether it is a SQLite database that ends with its connection."""
+        return self.product == "sqlite" and self.path == MEMORY
 
     def __str__(self) -> str:
-        return self.url.render_as_string(hide_password=True)
+        """Return it for people: no secret is in it."""
+        secrets = [name for name in self.url.query if "password" in name]
+        return self.url.difference_update_query(secrets).render_as_string(hide_password=True)
+
+    __repr__ = __str__
 
 
 def parse_url(text: str) -> DatabaseUrl:
@@ -53,7 +65,7 @@ def parse_url(text: str) -> DatabaseUrl:
     """
     try:
         url = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the second is of a port that is no number
         raise StoreConfigurationError(
             "the database's URL cannot be read: write sqlite:///file.db or "
             "postgresql://user:password@host:5432/name"
@@ -63,8 +75,23 @@ def parse_url(text: str) -> DatabaseUrl:
         raise StoreConfigurationError(
             f"{url.drivername!r} is not supported: use sqlite:// or postgresql://"
         )
-    if product == "sqlite" and url.host:
+    _check_sqlite(url) if product == "sqlite" else _check_postgres(url)
+    return DatabaseUrl(product, url.set(drivername=product))
+
+
+def _check_sqlite(url: URL) -> None:
+    if url.host:
         raise StoreConfigurationError(
             f"{url.render_as_string()}: a file's URL has three slashes, sqlite:///{url.host}"
         )
-    return DatabaseUrl(product, url.set(drivername=product))
+    if url.query:
+        raise StoreConfigurationError(
+            f"sqlite:///{url.database}: a file's URL takes no options ({', '.join(url.query)})"
+        )
+
+
+def _check_postgres(url: URL) -> None:
+    if "@" in (url.host or ""):  # what stands before it is the end of the password
+        raise StoreConfigurationError(
+            "the database's URL has two @: write one that belongs to the password as %40"
+        )

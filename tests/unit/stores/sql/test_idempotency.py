@@ -11,6 +11,7 @@ from sourceflow import App
 from sourceflow.errors import DependencyError, NotRunningError, StoreConfigurationError
 from sourceflow.stores.sql import SqlIdempotency
 from sourceflow.stores.sql.idempotency import LONGEST_KEY
+from sourceflow.stores.sql.stores import SqlStores
 from sourceflow.testing.clock import ManualClock
 
 LEASE = timedelta(seconds=30)
@@ -27,14 +28,19 @@ def names(path):
     return {name for (name,) in found}
 
 
-async def test_it_makes_its_own_table_and_no_other(path):
-    async with SqlIdempotency(f"sqlite:///{path}", prefix="shop_"):
-        assert names(path) == {"shop_idempotency"}
+async def test_it_makes_the_tables_that_it_shares_with_stores(path):
+    url = f"sqlite:///{path}"
+    async with SqlIdempotency(url, prefix="shop_"):
+        assert {"shop_idempotency", "shop_version"} < names(path)
+    assert await SqlStores(url, prefix="shop_").migrate() == ()
 
 
-async def test_it_makes_no_table_where_it_must_not(path):
-    async with SqlIdempotency(f"sqlite:///{path}", create_schema=False):
-        assert names(path) == set()
+async def test_it_runs_on_no_tables_where_it_must_not_make_them(path):
+    path.touch()
+    service = SqlIdempotency(f"sqlite:///{path}", create_schema=False)
+    with pytest.raises(StoreConfigurationError, match="run `sourceflow db upgrade"):
+        await service.__aenter__()
+    assert names(path) == set()
 
 
 async def test_keys_outlive_the_service(path):

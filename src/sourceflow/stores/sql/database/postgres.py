@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import asyncpg
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from sourceflow.errors import DependencyError, StoreConfigurationError
@@ -16,7 +17,7 @@ from sourceflow.stores.sql.database.combined import Combined, combine
 from sourceflow.stores.sql.database.port import Unfulfilled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
     from datetime import timedelta
 
     from sqlalchemy import Connection
@@ -54,7 +55,7 @@ class PostgresDatabase:
 
     async def open(self) -> None:
         """Connect once, to see that the address is right; other connections come as needed."""
-        try:
+        with self._named():
             self._pool = await asyncpg.create_pool(
                 _dsn(self._url),
                 min_size=1,
@@ -62,12 +63,8 @@ class PostgresDatabase:
                 timeout=self._timeout,
                 command_timeout=self._timeout,
                 reset=_keep,
-                server_settings={"application_name": "sourceflow"},
+                server_settings=_SETTINGS,
             )
-        except _REFUSED as error:
-            raise StoreConfigurationError(f"{self._url} refuses: {error}") from error
-        except _OUTAGES as error:
-            raise self._away(error) from error
 
     async def aclose(self) -> None:
         """Close the connections, after what runs on them has ended."""
@@ -120,15 +117,42 @@ class PostgresDatabase:
 
     async def administer(self, work: Callable[[Connection], ResultT]) -> ResultT:
         """Run something on a SQLAlchemy connection, in one transaction; one instance at a time."""
-        engine = create_async_engine(self._url.url.set(drivername="postgresql+asyncpg"))
+        engine = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=self._connect,
+            isolation_level="READ COMMITTED",  # who has waited for the lock must see what was done
+        )
         try:
-            async with engine.begin() as connection:
-                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-                return await connection.run_sync(work)
-        except _OUTAGES as error:
-            raise self._away(error) from error
+            with self._named():
+                async with engine.begin() as connection:
+                    await connection.execute(_WAIT, {"time": f"{self._timeout * 1000:.0f}ms"})
+                    await connection.execute(_LOCK)
+                    return await connection.run_sync(work)
         finally:
             await engine.dispose()
+
+    async def _connect(self) -> _Connection:
+        return await asyncpg.connect(
+            _dsn(self._url), timeout=self._timeout, server_settings=_SETTINGS
+        )
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Give faults of opening the database and of changing its schema the names of the port."""
+        try:
+            yield
+        except Exception as error:
+            cause = _driver_error(error)
+            if isinstance(cause, _REFUSED):
+                raise StoreConfigurationError(f"{self._url} refuses: {cause}") from error
+            if isinstance(cause, asyncpg.LockNotAvailableError):
+                raise DependencyError(
+                    f"{self._url}: somebody else is changing the schema, or uses a table that is "
+                    f"to be changed, and has not ended after {self._timeout:g} s"
+                ) from error
+            if isinstance(cause, _OUTAGES):
+                raise self._away(cause) from error
+            raise
 
     async def _run(self, connection: _Connection, steps: Sequence[Step]) -> list[list[Any]]:
         combined = self._combine(steps)
@@ -193,8 +217,13 @@ class PostgresSession:
         self.undone = True
 
 
-_LOCK: Final = 7_311_602_954_308_871_465
-"""The advisory lock under which schemas are changed: any number that nobody else takes."""
+_LOCK: Final = text("SELECT pg_advisory_xact_lock(7311602954308871465)")
+"""Waits until nobody else changes a schema: the number may be any that nobody else takes."""
+
+_WAIT: Final = text("SELECT set_config('lock_timeout', :time, true)")
+"""Says how long to wait for a lock, that one and those of tables, within this transaction."""
+
+_SETTINGS: Final = {"application_name": "sourceflow"}
 
 SHAPES: Final = 1_000
 """Shapes of transactions that are kept."""
@@ -202,6 +231,10 @@ SHAPES: Final = 1_000
 _REFUSED: Final = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.UndefinedObjectError,  # a setting in the URL that there is not
+    asyncpg.InvalidParameterValueError,
     asyncpg.ClientConfigurationError,
 )
 """What no later try will mend."""
@@ -229,6 +262,13 @@ _OUTAGES: Final = (
 
 async def _keep(_connection: _Connection) -> None:
     """Save the round trip that would clean a connection: nothing here leaves anything on one."""
+
+
+def _driver_error(error: Exception) -> BaseException:
+    """Return what asyncpg has raised, out of what SQLAlchemy has made of it."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return error.orig.__cause__ or error.orig
+    return error
 
 
 def _dsn(url: DatabaseUrl) -> str:

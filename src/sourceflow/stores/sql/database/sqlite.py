@@ -5,14 +5,17 @@ from __future__ import annotations
 import sqlite3
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from sourceflow.errors import DependencyError, StoreConfigurationError
 from sourceflow.resilience.uncut import uncut
 from sourceflow.stores.sql.database.port import Unfulfilled
+from sourceflow.stores.sql.database.sqlite_faults import is_busy, is_outage, refusal
 from sourceflow.stores.sql.database.sqlite_session import SqliteSession
 from sourceflow.stores.sql.database.sqlite_steps import fetch, run_steps
 from sourceflow.stores.sql.database.sqlite_thread import SqliteThread
@@ -46,26 +49,45 @@ class SqliteDatabase:
 
     product: Literal["sqlite"] = "sqlite"
 
-    def __init__(self, url: DatabaseUrl, *, timeout: timedelta) -> None:
+    def __init__(self, url: DatabaseUrl, *, timeout: timedelta, create: bool) -> None:
         if sqlite3.sqlite_version_info < OLDEST:
             raise StoreConfigurationError(
                 f"SQLite {sqlite3.sqlite_version} is too old: 3.35 or newer is needed"
             )
         self._url = url
-        connect = partial(_connect, url.path, timeout.total_seconds())
+        self._create = create
+        connect = partial(_connect, url, timeout.total_seconds())
         self._writer = SqliteThread("write", connect, groups=True)
-        in_memory = url.path == ":memory:"  # such a database belongs to one connection
-        self._reader = self._writer if in_memory else SqliteThread("read", connect, groups=False)
-        self.reads_beside_transactions = not in_memory
+        # A database in memory belongs to one connection.
+        self._reader = (
+            self._writer if url.is_in_memory else SqliteThread("read", connect, groups=False)
+        )
+        self.reads_beside_transactions = not url.is_in_memory
 
     async def open(self) -> None:
-        """Open the file; it is made where it is not there."""
+        """Open the file; see ``sourceflow.stores.sql.database.Database``."""
+        self._look()
         try:
-            await self._writer.start()
-            await self._reader.start()
-        except sqlite3.Error as error:
+            with self._refused():
+                await self._writer.start()
+                await self._reader.start()
+        except BaseException:
             await self.aclose()
-            raise StoreConfigurationError(f"{self._url} cannot be opened: {error}") from error
+            raise
+
+    def _look(self) -> None:
+        """Say what is wrong with a path; SQLite itself only says that it cannot open it."""
+        path = Path(self._url.path)
+        if path.is_dir():
+            raise StoreConfigurationError(f"{self._url} is a folder, not a file")
+        if not path.parent.is_dir():
+            raise StoreConfigurationError(
+                f"{self._url} cannot be opened: the folder {path.parent} is not there"
+            )
+        if not (self._create or self._url.is_in_memory or path.exists()):
+            raise StoreConfigurationError(
+                f"{self._url} is not there: `sourceflow db upgrade` makes the file"
+            )
 
     async def aclose(self) -> None:
         """End both threads, after what waits has run."""
@@ -106,8 +128,17 @@ class SqliteDatabase:
     async def administer(self, work: Callable[[Connection], ResultT]) -> ResultT:
         """Run something on a SQLAlchemy connection, in one transaction."""
         job = self._writer.submit(partial(_administer, work), alone=True)
-        result: ResultT = await uncut(self._answer(job))
+        with self._refused():
+            result: ResultT = await uncut(job)
         return result
+
+    @contextmanager
+    def _refused(self) -> Iterator[None]:
+        """Give faults of opening the file and of changing its schema the names of the port."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise refusal(self._url, error) from error
 
     async def _answer(self, future: asyncio.Future[Any]) -> Any:
         with self._named():
@@ -121,7 +152,7 @@ class SqliteDatabase:
         except sqlite3.IntegrityError as error:
             raise Unfulfilled(str(error)) from error
         except sqlite3.OperationalError as error:
-            if _is_outage(error):
+            if is_outage(error):
                 raise DependencyError(f"{self._url}: {error}") from error
             raise
 
@@ -129,45 +160,52 @@ class SqliteDatabase:
         return f"SqliteDatabase({str(self._url)!r})"
 
 
-def _connect(path: str, timeout: float) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, cached_statements=512)
+def _connect(url: DatabaseUrl, timeout: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        url.path, timeout=timeout, isolation_level=None, cached_statements=512
+    )
     try:
-        connection.execute("PRAGMA journal_mode=WAL")
+        _check_journal(url, _write_ahead(connection))
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
-    except sqlite3.Error:
+    except BaseException:
         connection.close()
         raise
     return connection
 
 
+def _write_ahead(connection: sqlite3.Connection) -> str:
+    """Ask for write-ahead logging, which the file keeps; return the journal that it has then.
+
+    SQLite does not wait for others here, as it does elsewhere: where several open a new file at the
+    same time it says at once that the database is locked. So wait for them like any writer, and
+    ask again.
+    """
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if not is_busy(error):
+                raise
+            connection.execute("BEGIN EXCLUSIVE")
+            connection.execute("COMMIT")
+        else:
+            return str(mode)
+
+
+def _check_journal(url: DatabaseUrl, mode: str) -> None:
+    if mode not in {"wal", "memory"}:
+        raise StoreConfigurationError(
+            f"{url}: SQLite cannot write ahead here, its journal stays {mode!r}: it needs memory that "
+            "processes share, which network file systems do not have"
+        )
+
+
 def _administer(work: Callable[[Connection], ResultT], raw: sqlite3.Connection) -> ResultT:
     engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
     try:
-        with engine.connect() as connection:
+        with engine.connect() as connection, connection.begin():
             raw.execute("BEGIN IMMEDIATE")
-            result = work(connection)
-            raw.execute("COMMIT")
-        return result
-    finally:
-        if raw.in_transaction:
-            raw.execute("ROLLBACK")
-
-
-_OUTAGES: Final = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_PROTOCOL,
-}
-"""Faults of the disk and of the neighbours, not of the statement
-(https://www.sqlite.org/rescode.html)."""
-
-
-def _is_outage(error: sqlite3.OperationalError) -> bool:
-    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-    return code & 0xFF in _OUTAGES
+            return work(connection)
+    except DBAPIError as error:
+        raise (error.orig or error) from error  # the driver's own, as everywhere here

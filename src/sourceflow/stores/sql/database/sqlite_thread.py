@@ -53,6 +53,7 @@ class SqliteThread:
 
         Raises:
             sqlite3.Error: The file cannot be opened.
+            StoreConfigurationError: Its file system does not do.
         """
         if self._started is None:
             self._loop = asyncio.get_running_loop()
@@ -92,7 +93,7 @@ class SqliteThread:
         assert self._started is not None
         try:
             connection = self._connect()
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - it belongs to who has started us
             self._tell([_Answer(self._started, None, error)])
             self._loop.call_soon_threadsafe(self._ended.set)
             return
