@@ -50,6 +50,11 @@ class PostgresDatabase:
         self._url = url
         self._pool_size = pool_size
         self._timeout = timeout.total_seconds()
+        self._connecting: dict[str, Any] = {
+            "dsn": url.url.set(drivername="postgresql").render_as_string(hide_password=False),
+            "timeout": self._timeout,
+            "server_settings": {"application_name": "sourceflow"},
+        }
         self._pool: asyncpg.Pool | None = None
         self._combined: dict[tuple[tuple[Statement, int | None], ...], Combined] = {}
 
@@ -57,13 +62,11 @@ class PostgresDatabase:
         """Connect once, to see that the address is right; other connections come as needed."""
         with self._named():
             self._pool = await asyncpg.create_pool(
-                _dsn(self._url),
+                **self._connecting,
                 min_size=1,
                 max_size=self._pool_size,
-                timeout=self._timeout,
                 command_timeout=self._timeout,
                 reset=_keep,
-                server_settings=_SETTINGS,
             )
 
     async def aclose(self) -> None:
@@ -132,9 +135,7 @@ class PostgresDatabase:
             await engine.dispose()
 
     async def _connect(self) -> _Connection:
-        return await asyncpg.connect(
-            _dsn(self._url), timeout=self._timeout, server_settings=_SETTINGS
-        )
+        return await asyncpg.connect(**self._connecting)
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -223,8 +224,6 @@ _LOCK: Final = text("SELECT pg_advisory_xact_lock(7311602954308871465)")
 _WAIT: Final = text("SELECT set_config('lock_timeout', :time, true)")
 """Says how long to wait for a lock, that one and those of tables, within this transaction."""
 
-_SETTINGS: Final = {"application_name": "sourceflow"}
-
 SHAPES: Final = 1_000
 """Shapes of transactions that are kept."""
 
@@ -269,7 +268,3 @@ def _driver_error(error: Exception) -> BaseException:
     if isinstance(error, DBAPIError) and error.orig is not None:
         return error.orig.__cause__ or error.orig
     return error
-
-
-def _dsn(url: DatabaseUrl) -> str:
-    return url.url.set(drivername="postgresql").render_as_string(hide_password=False)
