@@ -69,7 +69,6 @@ class Schema:
     schedule: Table
 
 
-
 def build_schema(*, prefix: str = PREFIX, schema: str | None = None) -> Schema:
     """Return the tables for a prefix and a schema name.
 
