@@ -34,7 +34,7 @@ from sourceflow import (
 from sourceflow.bus.outcome import DeadLetterReason
 from sourceflow.demo.order_file import read_orders
 from sourceflow.demo.program import Summary
-from sourceflow.host.cli.demo import INTERRUPTED, WRONG_INPUT
+from sourceflow.host.cli.exits import INTERRUPTED, WRONG_INPUT
 from sourceflow.messages import codec
 from sourceflow.resilience import CircuitOptions
 from sourceflow.stores.sql import SqlIdempotency
