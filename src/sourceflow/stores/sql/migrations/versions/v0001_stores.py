@@ -40,6 +40,7 @@ def upgrade(op: Operations, *, prefix: str, schema: str | None) -> None:
     _instances(op, prefix, schema)
     _dead_letters(op, prefix, schema)
     _idempotency(op, prefix, schema)
+    _schedule(op, prefix, schema)
 
 
 def _streams(op: Operations, prefix: str, schema: str | None) -> None:
@@ -186,3 +187,26 @@ def _idempotency(op: Operations, prefix: str, schema: str | None) -> None:
         schema=schema,
     )
     op.create_index(f"{prefix}idempotency_expires", table, ["expires"], schema=schema)
+
+
+def _schedule(op: Operations, prefix: str, schema: str | None) -> None:
+    table = f"{prefix}schedule"
+    op.create_table(
+        table,
+        Column("position", _counter, primary_key=True, autoincrement=True),
+        Column("app", _word, nullable=False),
+        Column("message_id", _word, nullable=False),
+        Column("due", _time, nullable=False),
+        Column("type", _word, nullable=False),
+        Column("key", _word, nullable=False),
+        Column("source", _word, nullable=False),
+        Column("entity", _word, nullable=False),
+        Column("stream_key", _word, nullable=False),
+        Column("kind", _word, nullable=False),
+        Column("destination", _word, nullable=False),
+        Column("body", _document, nullable=False),
+        UniqueConstraint("app", "message_id", name=f"{prefix}schedule_message"),
+        schema=schema,
+    )
+    due = ["app", "due", "position"]
+    op.create_index(f"{prefix}schedule_due", table, due, schema=schema)
