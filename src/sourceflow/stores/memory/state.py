@@ -16,8 +16,6 @@ from sourceflow.bus.changes import Stream
 from sourceflow.messages import Envelope
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from sourceflow.bus.changes import Claim, Destination, OutboxRow
     from sourceflow.messages import KeyType
 

@@ -71,8 +71,7 @@ async def test_two_instances_fire_each_of_200_commands_once(instances):
     shares = ([], [])
     while await one.schedule.first() is not None:
         batches = await asyncio.gather(fire(one, limit=7), fire(other, limit=7))
-        for share, batch in zip(shares, batches, strict=True):
-            share += batch
+        shares = tuple([*share, *batch] for share, batch in zip(shares, batches, strict=True))
 
     assert all(shares)
     assert all(share == sorted(share) for share in shares)
