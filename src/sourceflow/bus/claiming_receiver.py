@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from sourceflow.bus.outcome import Duplicate, Ignored, InProgress, Rejected, RetryLater
+from sourceflow.bus.outcome import Duplicate, InProgress, Rejected, RetryLater
 from sourceflow.bus.receiver import Receiver
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class ClaimingReceiver(Receiver):
             if delivery.subscribers is None or handler.name in delivery.subscribers
         ]
         if not names:
-            return Ignored()
+            return await super()._event(event, delivery)
         async with self._claims.hold(event, names) as hold:
             if not hold.owned:
                 return self._not_ours(event, hold)

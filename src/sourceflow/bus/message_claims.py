@@ -102,7 +102,8 @@ class MessageClaims:
         hold = MessageHold()
         try:
             for name in subscribers:
-                await self._claim(self._key(message, name), name, hold)
+                # Uncut: a claim that was granted is known, and let go of, also when nobody waits.
+                await uncut(self._claim(self._key(message, name), name, hold))
             yield hold
         finally:
             await uncut(self._settle(hold))

@@ -235,6 +235,27 @@ async def test_a_handler_that_is_cancelled_releases_its_claim(shop, script):
     assert await shop.service.state() == "free"
 
 
+async def test_a_claim_that_is_granted_to_who_was_cancelled_is_released(shop, script, monkeypatch):
+    bench = await shop.instance()
+    claim, asked, answer = shop.service.claim, asyncio.Event(), asyncio.Event()
+
+    async def slow(key, lease):
+        granted = await claim(key, lease)
+        asked.set()
+        await answer.wait()
+        return granted
+
+    monkeypatch.setattr(shop.service, "claim", slow)
+    working = asyncio.create_task(bench.receive(shop.command(bench)))
+    await asked.wait()
+    working.cancel()
+    answer.set()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    assert await shop.service.state() == "free"
+    assert script.runs == {}
+
+
 async def test_a_message_is_done_only_when_what_it_caused_is_done(start, script, clock, nowhere):
     class Again(Saga[Order]):
         @handles
