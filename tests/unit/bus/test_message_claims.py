@@ -149,7 +149,7 @@ class Shop:
         self.service = service
         self.clock = clock
 
-    async def instance(self):
+    async def instance(self, **options):
         return await self._start(
             Payments,
             Mails,
@@ -157,6 +157,7 @@ class Shop:
             services=[self.script],
             idempotency=self.service,
             clock=self.clock,
+            **options,
         )
 
     def command(self, bench):
@@ -328,6 +329,16 @@ async def test_a_redriven_event_claims_for_the_subscribers_it_names(shop, script
     assert outcome == Done()
     assert script.runs == {"sale": 1}
     assert await shop.service.state(FIRST) == "free"
+
+
+async def test_an_own_event_that_another_instance_has_handled_is_awaited_no_longer(shop, nowhere):
+    one = await shop.instance(transport=nowhere(events={Paid: "paid"}, subscribes=("paid",)))
+    other = await shop.instance()
+    one.relay.expected.add("m-1")
+    assert await other.receive(shop.event(other)) == Done()
+    assert len(one.relay.expected) == 1
+    assert await one.receive(shop.event(one)) == Duplicate()
+    assert len(one.relay.expected) == 0
 
 
 async def test_an_event_that_nobody_listens_to_claims_nothing(start, script, clock):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from datetime import timedelta
 
+import asyncpg
 import pytest
+from postgres_server import postgres_url
 
 from sourceflow import App, Entity, Key
 from sourceflow.bus.changes import UNCHANGED, Changes, Claim, Stream, StreamChange
 from sourceflow.bus.ports import Expiring
-from sourceflow.stores.sql import expiry
+from sourceflow.stores.sql import SqlIdempotency, expiry
 from sourceflow.stores.sql.stores import SqlStores
+from sourceflow.testing.clock import ManualClock
 
 
 class Order(Entity):
@@ -73,6 +77,31 @@ async def test_several_instances_clean_at_once(instances):
     counts = await asyncio.gather(one.clean(), other.clean())
     counts.append(await one.clean())  # what one had locked, the other left
     assert sum(counts) == 2_500
+
+
+async def test_what_somebody_takes_over_meanwhile_is_not_deleted(clock):
+    """On SQLite nobody can: one writes at a time."""
+    schema = f"t{secrets.token_hex(8)}"
+    connection = await asyncpg.connect(postgres_url())
+    try:
+        async with SqlIdempotency(postgres_url(), schema=schema, clock=clock) as service:
+            await service.claim("crashed", timedelta(seconds=30))
+            await clock.advance(timedelta(seconds=30))
+            async with connection.transaction():
+                await connection.execute(
+                    f"UPDATE {schema}.sourceflow_idempotency SET expires = $1",
+                    clock.now() + timedelta(seconds=30),
+                )
+                assert await asyncio.wait_for(service.clean(), 20) == 0
+            assert (await service.statistics()).cache_size == 1
+    finally:
+        await connection.execute(f"DROP SCHEMA {schema} CASCADE")
+        await connection.close()
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
 
 
 async def test_an_app_cleans_its_stores_again_and_again(instances):
