@@ -9,7 +9,6 @@ import signal
 import sys
 from collections import Counter
 from contextlib import asynccontextmanager
-from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
@@ -28,9 +27,9 @@ from sourceflow.transports.aws.client import (
     StaticCredentials,
 )
 from walking import Step
+from walking_worker import walk
+from workers import Workers, until
 
-HERE = Path(__file__).parent
-WORKER = HERE / "programs" / "worker.py"
 QUEUES = ("steps.fifo", "steps-dlq.fifo", "walks-events", "walks-events-dlq")
 WALKS, STEPS = 8, 6
 BACKLOG = 80
@@ -44,25 +43,12 @@ class Line(NamedTuple):
     process: int
 
 
-class Workers:
+class Walkers(Workers):
     """Processes that work, and what they have written down."""
 
     def __init__(self, url, diary):
-        self._url = url
+        super().__init__(walk, url, str(diary))
         self._diary = diary
-        self._started = []
-
-    async def start(self):
-        paths = [str(HERE / "support"), os.environ.get("PYTHONPATH", "")]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(WORKER),
-            self._url,
-            str(self._diary),
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-        )
-        self._started.append(process)
-        return process
 
     def lines(self, what, process=None):
         """Return what was written down, in order."""
@@ -79,12 +65,6 @@ class Workers:
         """Return the steps that were done, in order: walk and number."""
         return [(line.walk, line.number) for line in self.lines(what)]
 
-    async def end(self):
-        for process in self._started:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-
 
 @pytest.fixture
 async def aws():
@@ -94,15 +74,9 @@ async def aws():
 
 @pytest.fixture
 async def workers(aws, tmp_path):
-    workers = Workers(aws.endpoint_url, tmp_path / "diary")
+    workers = Walkers(aws.endpoint_url, tmp_path / "diary")
     yield workers
-    await workers.end()
-
-
-async def until(condition):
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - another process: nothing here says when
-            await asyncio.sleep(0.01)
+    workers.end()
 
 
 @asynccontextmanager
@@ -145,12 +119,12 @@ def check_order(done, numbers):
 async def test_a_worker_that_is_killed_loses_nothing(aws, workers):
     await send_steps(aws.endpoint_url)
     for _ in range(3):
-        first = await workers.start()
+        first = workers.start()
         before = len(workers.lines("handled"))
         await until(lambda before=before: len(workers.lines("handled")) >= before + 8)
         first.kill()
         assert await first.wait() == -signal.SIGKILL
-    last = await workers.start()
+    last = workers.start()
     await until(lambda: set(workers.done("projected")) == everything(range(STEPS)))
     last.terminate()
 
@@ -162,12 +136,12 @@ async def test_a_worker_that_is_killed_loses_nothing(aws, workers):
 async def test_a_worker_that_is_told_to_end_hands_over_without_doing_anything_twice(aws, workers):
     await send_steps(aws.endpoint_url)
     for _ in range(2):
-        first = await workers.start()
+        first = workers.start()
         before = len(workers.lines("handled"))
         await until(lambda before=before: len(workers.lines("handled")) >= before + 8)
         first.terminate()
         assert await first.wait() == 0
-    last = await workers.start()
+    last = workers.start()
     await until(lambda: set(workers.done("projected")) == everything(range(STEPS)))
     last.send_signal(signal.SIGINT)
 
@@ -223,11 +197,11 @@ async def test_one_of_two_workers_killed_again_and_again_loses_nothing(tmp_path)
     print(f"seed {seed}")  # noqa: T201 - pytest shows it where the test fails: how to repeat it
     random = Random(seed)
     async with local_aws_of_its_own() as url, sender(url) as app, asyncio.TaskGroup() as tasks:
-        workers = Workers(url, tmp_path / "diary")
+        workers = Walkers(url, tmp_path / "diary")
         feeder = Feeder(app, workers)
         try:
             tasks.create_task(feeder.run())
-            pair = [await workers.start(), await workers.start()]
+            pair = [workers.start(), workers.start()]
             for _ in range(sized(4, 20)):
                 await until(lambda: all(workers.lines("handled", each.pid) for each in pair))
                 moment = len(workers.lines("handled")) + random.randrange(40)
@@ -235,7 +209,7 @@ async def test_one_of_two_workers_killed_again_and_again_loses_nothing(tmp_path)
                 victim = pair.pop(random.randrange(2))
                 victim.kill()
                 assert await victim.wait() == -signal.SIGKILL
-                pair.append(await workers.start())
+                pair.append(workers.start())
             feeder.end()
             await until(lambda: set(workers.done("projected")) >= everything(range(feeder.sent)))
             for each in pair:
@@ -243,7 +217,7 @@ async def test_one_of_two_workers_killed_again_and_again_loses_nothing(tmp_path)
                 assert await each.wait() == 0
         finally:
             feeder.end()
-            await workers.end()
+            workers.end()
         check_order(workers.done("handled"), range(feeder.sent))
         assert await left(url) == {}
 

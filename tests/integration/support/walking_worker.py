@@ -1,16 +1,17 @@
-"""A worker that writes down what it does: `worker.py URL FILE`. Ends on SIGTERM; survives nothing else."""
+"""A worker that writes down what it does. It ends on SIGTERM, and survives nothing else."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from datetime import timedelta
 
 from hurried_clock import HurriedClock
 from sourceflow.transports.aws import AwsOptions, AwsTransport
 from sourceflow.transports.aws.client import StaticCredentials
 from walking import Diary, routed, walkers
+
+__all__ = ("walk",)
 
 
 class FileDiary(Diary):
@@ -24,7 +25,8 @@ class FileDiary(Diary):
         os.write(self._file, f"{what} {walk} {number} {self._process}\n".encode())
 
 
-async def work(url: str, diary: str) -> None:
+def walk(url: str, diary: str) -> None:
+    """Work in this process."""
     transport = AwsTransport(
         AwsOptions(
             region="us-east-1",
@@ -35,8 +37,4 @@ async def work(url: str, diary: str) -> None:
         routed,
         credentials=StaticCredentials("test", "test"),
     )
-    await walkers(transport, FileDiary(diary), HurriedClock()).run()
-
-
-if __name__ == "__main__":
-    asyncio.run(work(*sys.argv[1:3]))
+    asyncio.run(walkers(transport, FileDiary(diary), HurriedClock()).run())

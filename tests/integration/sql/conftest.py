@@ -1,0 +1,13 @@
+"""A database of each test's own: SQLite, and PostgreSQL."""
+
+from __future__ import annotations
+
+import pytest
+
+from databases import PRODUCTS, own_database
+
+
+@pytest.fixture(params=PRODUCTS)
+async def database(request, tmp_path):
+    async with own_database(request.param, tmp_path) as database:
+        yield database

@@ -1,0 +1,87 @@
+"""Processes that die at each boundary of a message's journey: every effect happens once (promise 2)."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from datetime import timedelta
+
+import pytest
+
+from death_points import DEATH_POINTS
+from leaping_clock import LeapingClock
+from leftovers import left_in_queues
+from sourceflow import App
+from sourceflow.testing import LocalAws
+from sourceflow.transports.aws import AwsOptions, AwsTransport
+from sourceflow.transports.aws.client import Endpoint, SqsClient
+from trail_book import TrailBook, walked
+from trail_worker import work
+from trails import DEAD_LETTER_QUEUES, QUEUES, Step
+from workers import Workers
+
+TRAILS = {"north": 3, "south": 3}
+
+EXPIRED = timedelta(minutes=2)
+"""After so long, messages that a dead process has received show again, and its outbox rows are free."""
+
+
+@pytest.fixture
+def clock():
+    return LeapingClock()
+
+
+@pytest.fixture
+async def aws(clock):
+    async with LocalAws(clock=clock) as aws:
+        yield aws
+
+
+@pytest.fixture
+def workers(aws, database):
+    workers = Workers(work, aws.endpoint_url, database)
+    yield workers
+    workers.end()
+
+
+async def send_steps(aws, clock):
+    transport = AwsTransport(
+        AwsOptions(region="us-east-1", endpoint_url=aws.endpoint_url),
+        lambda bus: bus.send.command(Step, queue="steps.fifo"),
+        credentials=aws.static_credentials(),
+    )
+    async with App([], name="walkers", clock=clock).use(transport) as app:
+        for number in range(max(TRAILS.values())):
+            await app.send_many([Step(id=trail, number=number) for trail in TRAILS])
+
+
+async def left(aws, clock):
+    sqs = SqsClient(
+        endpoint=Endpoint(service="sqs", region="us-east-1", url=aws.endpoint_url),
+        credentials=aws.static_credentials(),
+        http=aws,
+        clock=clock,
+    )
+    return await left_in_queues(sqs, *QUEUES, *DEAD_LETTER_QUEUES)
+
+
+async def nothing_left(aws, clock):
+    """Wait until all queues are empty, dead letter queues included."""
+    async with asyncio.timeout(60):
+        while await left(aws, clock):
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("boundary", DEATH_POINTS)
+async def test_a_process_that_dies_at_a_boundary_leaves_every_effect_to_happen_once(
+    boundary, aws, clock, database, workers
+):
+    async with TrailBook(database.stores()) as book:
+        await send_steps(aws, clock)
+        first = workers.start(clock, boundary)
+        assert await first.wait() == -signal.SIGKILL
+        clock.leap(EXPIRED)
+        workers.start(clock)
+        assert await book.settled(TRAILS) == walked(TRAILS)
+        await nothing_left(aws, clock)
+        assert await book.state(TRAILS) == walked(TRAILS)

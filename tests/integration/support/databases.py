@@ -1,0 +1,56 @@
+"""A database of a test's own, which several processes may open."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from postgres_server import postgres_url
+from sourceflow.stores.sql.stores import SqlStores
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+__all__ = ("PRODUCTS", "SqlDatabase", "own_database")
+
+PRODUCTS = ("sqlite", "postgresql")
+
+
+@dataclass(frozen=True)
+class SqlDatabase:
+    """Where it is.
+
+    Attributes:
+        url: Its address.
+        schema: The schema in it that is the test's own; None on SQLite.
+    """
+
+    url: str
+    schema: str | None = None
+
+    @property
+    def product(self) -> str:
+        """Which database it is."""
+        return "sqlite" if self.schema is None else "postgresql"
+
+    def stores(self, **options: Any) -> SqlStores:
+        """Return stores in it."""
+        return SqlStores(self.url, schema=self.schema, **options)
+
+
+@asynccontextmanager
+async def own_database(product: str, folder: Path) -> AsyncIterator[SqlDatabase]:
+    """Make a database, and remove it afterwards."""
+    if product == "sqlite":
+        yield SqlDatabase(f"sqlite:///{folder / 'stores.db'}")
+        return
+    schema = f"t{secrets.token_hex(8)}"
+    yield SqlDatabase(postgres_url(), schema)
+    connection = await asyncpg.connect(postgres_url())
+    await connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+    await connection.close()
