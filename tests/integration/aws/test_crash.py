@@ -27,7 +27,7 @@ from sourceflow.transports.aws.client import (
     StaticCredentials,
 )
 from walking import Step
-from walking_worker import walk
+from walking_worker import work
 from workers import Workers, until
 
 QUEUES = ("steps.fifo", "steps-dlq.fifo", "walks-events", "walks-events-dlq")
@@ -47,7 +47,7 @@ class Walkers(Workers):
     """Processes that work, and what they have written down."""
 
     def __init__(self, url, diary):
-        super().__init__(walk, url, str(diary))
+        super().__init__(work, url, str(diary))
         self._diary = diary
 
     def lines(self, what, process=None):

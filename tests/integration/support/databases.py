@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-
 from postgres_server import postgres_url
+
 from sourceflow.stores.sql.stores import SqlStores
 
 if TYPE_CHECKING:

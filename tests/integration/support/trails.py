@@ -40,8 +40,10 @@ __all__ = (
     "VIEW_MODELS",
     "Step",
     "TrailWatch",
+    "only_sent",
     "routed",
     "trails",
+    "walkers",
 )
 
 
@@ -131,7 +133,7 @@ class TrailWatch:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
 
-    async def step(self, command: Step, attempt: int) -> None:  # noqa: ARG002 - for those who watch more
+    async def step(self, command: Step, attempt: int) -> None:
         """Be called while a step is handled."""
         if command.takes:
             await self.clock.sleep(command.takes)
@@ -199,6 +201,16 @@ def routed(bus: Any) -> Any:
         .command_queue("photos.fifo")
         .subscribe.to.topic("arrivals.fifo")
     )
+
+
+def walkers(transport: Transport, clock: Clock) -> App:
+    """Return an App that only sends."""
+    return App([], name="walkers", clock=clock).use(transport)
+
+
+def only_sent(bus: Any) -> Any:
+    """Route steps to their queue."""
+    return bus.send.command(Step, queue="steps.fifo")
 
 
 def trails(

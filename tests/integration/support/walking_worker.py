@@ -11,7 +11,7 @@ from sourceflow.transports.aws import AwsOptions, AwsTransport
 from sourceflow.transports.aws.client import StaticCredentials
 from walking import Diary, routed, walkers
 
-__all__ = ("walk",)
+__all__ = ("work",)
 
 
 class FileDiary(Diary):
@@ -25,7 +25,7 @@ class FileDiary(Diary):
         os.write(self._file, f"{what} {walk} {number} {self._process}\n".encode())
 
 
-def walk(url: str, diary: str) -> None:
+def work(url: str, diary: str) -> None:
     """Work in this process."""
     transport = AwsTransport(
         AwsOptions(
