@@ -57,6 +57,9 @@ MAX_WAITING: Final = 10_000
 POLL: Final = timedelta(seconds=5)
 """How often the outbox is looked through for what instances that ended have left."""
 
+LINGER: Final = timedelta(milliseconds=50)
+"""How long a row that has arrived waits for others to be forgotten with, where that is a write."""
+
 SOON: Final = timedelta(milliseconds=200)
 """How often while rows of this process wait for older ones of other instances."""
 
@@ -111,7 +114,9 @@ class Relay:
         self._idle.set()
         self._soon = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
-        self._settling = Settling(self._forget)
+        self._settling = Settling(
+            self._forget, linger=LINGER if stores.durable else timedelta(0), clock=clock
+        )
         self.expected = Expected()
 
     async def run(self, started: asyncio.Event) -> None:
@@ -151,6 +156,7 @@ class Relay:
 
     async def idle(self) -> None:
         """Wait until nothing is under way."""
+        self._settling.hurry()
         await self._idle.wait()
 
     def take(self, rows: Sequence[OutboxRow], family: Family | None = None) -> None:
