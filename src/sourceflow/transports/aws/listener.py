@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from contextvars import copy_context
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -17,6 +16,7 @@ from sourceflow.transports.aws.places import Places
 from sourceflow.transports.aws.pollers import Pollers
 from sourceflow.transports.aws.probe import Probe
 from sourceflow.transports.aws.processor import Again, Ended, HandBack, Processor
+from sourceflow.transports.aws.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -70,8 +70,7 @@ class Listener:
     - A lease ends with its message settled or handed back. Who is cancelled meanwhile leaves it
       held, so that ``hand_back`` can show the message to others at once.
 
-    Each message is handled in a task of its own, so that context variables that a handler sets
-    are gone when the next message is handled.
+    Context variables that a handler sets are gone when the next message is handled: see ``Workers``.
     """
 
     def __init__(
@@ -92,7 +91,7 @@ class Listener:
         self._acknowledger = acknowledger
         self._clock = clock
         self._groups: dict[str, _Lane] = {}
-        self._tasks: asyncio.TaskGroup | None = None
+        self._workers: Workers[_Lane] | None = None
         self._stopped = asyncio.Event()
         self._places = Places(options.capacity, parking=options.capacity * PARKED_PER_PLACE)
         self._pollers = Pollers(
@@ -112,8 +111,6 @@ class Listener:
             dead_letters=dead_letters,
             stopped=self._stopped,
         )
-        self._context = copy_context()
-        self._task_name = f"sourceflow {options.name}"
 
     @property
     def name(self) -> str:
@@ -148,7 +145,7 @@ class Listener:
     async def run(self) -> None:
         """Poll and handle until cancelled; ``stop`` first ends the polling."""
         async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
+            self._workers = Workers(self._run, tasks, name=f"sourceflow {self.name}")
             tasks.create_task(self._leases.run(), name=f"sourceflow leases {self.name}")
             await self._pollers.run()
             await asyncio.Event().wait()
@@ -166,8 +163,8 @@ class Listener:
                 self._start(lane)
 
     def _start(self, lane: _Lane) -> None:
-        assert self._tasks is not None
-        self._tasks.create_task(self._run(lane), name=self._task_name, context=self._context.copy())
+        assert self._workers is not None  # it runs
+        self._workers.add(lane)
 
     async def _run(self, lane: _Lane) -> None:
         """See the first message of a lane through, then start the next."""
