@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from sourceflow.errors import AwsLeaseLostError
@@ -15,14 +15,14 @@ from sourceflow.transports.aws.client import DeleteEntry
 from sourceflow.transports.aws.entries import EntryPolicy, see_entries_through
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable
 
     from sourceflow.clock import Clock
     from sourceflow.resilience.task_scope import TaskScope
     from sourceflow.transports.aws.client import BatchResult, SqsClient
     from sourceflow.transports.aws.leases import Lease
 
-__all__ = ("Acknowledger",)
+__all__ = ("Acknowledger", "Settled")
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,9 @@ LINGER: Final = 0.004
 
 TRIES: Final = 5
 """How often a delete is tried that fails for a passing reason."""
+
+Settled = Callable[[Sequence["Lease"]], None]
+"""Is told which messages need nothing more."""
 
 _BACKOFF: Final = Backoff(base=timedelta(milliseconds=50), cap=timedelta(seconds=2))
 
@@ -41,11 +44,28 @@ class Acknowledger:
     A message whose lease is lost is never acknowledged: another may be handling it. One whose
     delete fails comes again and is recognised as a duplicate. What waits to be deleted is bounded
     by the places of the queue's listener.
+
+    Args:
+        settled: Is called with leases whose delete is confirmed, or has failed for good; must not
+            raise.
+        sqs: Deletes.
+        queue: The queue's name.
+        url: Its URL.
+        tasks: Runs the deletes that are under way.
+        clock: Waits between tries.
     """
 
     def __init__(
-        self, *, sqs: SqsClient, queue: str, url: str, tasks: TaskScope, clock: Clock
+        self,
+        settled: Settled,
+        *,
+        sqs: SqsClient,
+        queue: str,
+        url: str,
+        tasks: TaskScope,
+        clock: Clock,
     ) -> None:
+        self._settled = settled
         self._sqs = sqs
         self._queue = queue
         self._url = url
@@ -56,15 +76,13 @@ class Acknowledger:
             backoff=_BACKOFF,
             wait=lambda delay: clock.sleep(delay.total_seconds()),
         )
-        self._batcher: Batcher[Lease] = Batcher(self._delete, tasks, linger=LINGER)
+        self._batcher: Batcher[Lease] = Batcher(
+            self._delete, tasks, settle=self._settle, linger=LINGER
+        )
+        self._awaited: dict[Lease, asyncio.Event] = {}
 
-    def add(self, lease: Lease, settled: Callable[[], None]) -> None:
-        """Delete a message with the next batch.
-
-        Args:
-            lease: The message's.
-            settled: Is called when the delete is confirmed, or has failed for good; must not raise.
-        """
+    def add(self, lease: Lease) -> None:
+        """Delete a message with the next batch."""
         lease.done = True
         if lease.lost:
             log.warning(
@@ -72,25 +90,34 @@ class Acknowledger:
                 lease.message.message_id,
                 self._queue,
             )
-            settled()
+            self._end((lease,))
         else:
-            self._batcher.add(lease, partial(self._settle, lease, settled))
+            self._batcher.add(lease)
 
     async def acknowledge(self, lease: Lease) -> None:
         """Delete a message and return when that is confirmed, or has failed for good."""
-        confirmed = asyncio.Event()
-        self.add(lease, confirmed.set)
-        await confirmed.wait()
+        ended = self._awaited[lease] = asyncio.Event()
+        self.add(lease)
+        await ended.wait()
 
-    def _settle(self, lease: Lease, settled: Callable[[], None], error: Exception | None) -> None:
-        if error is not None:
-            log.warning(
-                "message %s of %s was not deleted and may come again: %s",
-                lease.message.message_id,
-                self._queue,
-                error,
-            )
-        settled()
+    def _settle(self, leases: Sequence[Lease], results: Sequence[Exception | None]) -> None:
+        for lease, error in zip(leases, results, strict=True):
+            if error is not None:
+                log.warning(
+                    "message %s of %s was not deleted and may come again: %s",
+                    lease.message.message_id,
+                    self._queue,
+                    error,
+                )
+        self._end(leases)
+
+    def _end(self, leases: Sequence[Lease]) -> None:
+        self._settled(leases)
+        if self._awaited:
+            for lease in leases:
+                ended = self._awaited.pop(lease, None)
+                if ended is not None:
+                    ended.set()
 
     async def _delete(self, leases: Sequence[Lease]) -> Sequence[Exception | None]:
         def delete(places: Sequence[int]) -> Awaitable[BatchResult]:

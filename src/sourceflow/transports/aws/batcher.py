@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from sourceflow.errors import AwsTransientError
 
@@ -14,22 +14,15 @@ if TYPE_CHECKING:
 
     from sourceflow.resilience.task_scope import TaskScope
 
-__all__ = ("MAX_ENTRIES", "Batcher", "Settle")
+__all__ = ("MAX_ENTRIES", "Batcher")
 
 ItemT = TypeVar("ItemT")
 
+_Waiting = tuple[ItemT, int, str | None]
+"""An item, its bytes and its group: plain, as there is one for each message."""
+
 MAX_ENTRIES: Final = 10
 """Entries that SQS and SNS take in one call (API reference, ``SendMessageBatch``)."""
-
-Settle = "Callable[[Exception | None], None]"
-"""Is called once with None when an item is confirmed, or with why it was not; must not raise."""
-
-
-class _Waiting(NamedTuple, Generic[ItemT]):
-    item: ItemT
-    size: int
-    group: str | None
-    settle: Callable[[Exception | None], None]
 
 
 class Batcher(Generic[ItemT]):
@@ -48,6 +41,8 @@ class Batcher(Generic[ItemT]):
     Args:
         post: Hands on a batch; returns for each item None or why it failed, and does not raise.
         tasks: Runs the batches that are under way.
+        settle: Is told what became of the items of a batch: for each None where it is confirmed, or
+            why it is not; must not raise.
         max_bytes: What a batch takes at most.
         flights: How many batches may be under way at once; see ``narrow``.
         linger: Seconds to wait for more; 0 waits only for those who are ready.
@@ -59,6 +54,7 @@ class Batcher(Generic[ItemT]):
         post: Callable[[Sequence[ItemT]], Coroutine[Any, Any, Sequence[Exception | None]]],
         tasks: TaskScope,
         *,
+        settle: Callable[[Sequence[ItemT], Sequence[Exception | None]], None],
         max_bytes: int | None = None,
         flights: int = 8,
         linger: float = 0.0,
@@ -66,6 +62,7 @@ class Batcher(Generic[ItemT]):
     ) -> None:
         self._post = post
         self._tasks = tasks
+        self._settle = settle
         self._max_bytes = max_bytes
         self._most_flights = self._flights = flights
         self._linger = linger
@@ -88,24 +85,16 @@ class Batcher(Generic[ItemT]):
             self._room.clear()
             await self._room.wait()
 
-    def add(
-        self,
-        item: ItemT,
-        settle: Callable[[Exception | None], None],
-        *,
-        size: int = 0,
-        group: str | None = None,
-    ) -> None:
+    def add(self, item: ItemT, *, size: int = 0, group: str | None = None) -> None:
         """Add an item.
 
         Args:
             item: What to hand on.
-            settle: Is told what became of it.
             size: Its bytes.
             group: Keeps the order of items; None for an item on its own.
         """
         self._waiting += 1
-        waiting = _Waiting(item, size, group, settle)
+        waiting = (item, size, group)
         if group is None:
             self._ready.append(waiting)
         elif group in self._groups:
@@ -114,21 +103,6 @@ class Batcher(Generic[ItemT]):
             self._groups[group] = deque()
             self._ready.append(waiting)
         self._schedule()
-
-    async def put(
-        self, item: ItemT, *, size: int = 0, group: str | None = None
-    ) -> Exception | None:
-        """Add an item, and wait until it is confirmed or has failed; return why it failed."""
-        if self.is_full:
-            await self.room()
-        future: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
-
-        def settle(error: Exception | None) -> None:
-            if not future.done():  # whoever waited may have given up
-                future.set_result(error)
-
-        self.add(item, settle, size=size, group=group)
-        return await future
 
     def narrow(self) -> None:
         """Halve the batches that may be under way at once: the other side asks to slow down."""
@@ -164,7 +138,7 @@ class Batcher(Generic[ItemT]):
 
     def _fly(self, batch: list[_Waiting[ItemT]]) -> None:
         self._flying += 1
-        work = self._post([waiting.item for waiting in batch])
+        work = self._post([item for item, _, _ in batch])
         try:
             task = self._tasks.create_task(work, name="sourceflow batch")
         except RuntimeError:  # the scope is ending: nothing leaves any more
@@ -182,19 +156,20 @@ class Batcher(Generic[ItemT]):
     def _land(self, batch: list[_Waiting[ItemT]], results: Sequence[Exception | None]) -> None:
         self._flying -= 1
         self._waiting -= len(batch)
-        for waiting, result in zip(batch, results, strict=True):
-            if waiting.group is not None:
-                self._next_of(waiting.group)
-            waiting.settle(result)
+        for _, _, group in batch:
+            if group is not None:
+                self._next_of(group)
+        self._settle([item for item, _, _ in batch], results)
         if not self.is_full:
             self._room.set()
         self._schedule()
 
     def _take(self) -> list[_Waiting[ItemT]]:
         batch = [self._ready.popleft()]
-        size = batch[0].size
+        _, size, _ = batch[0]
         while self._ready and len(batch) < MAX_ENTRIES:
-            size += self._ready[0].size
+            _, more, _ = self._ready[0]
+            size += more
             if self._max_bytes is not None and size > self._max_bytes:
                 break
             batch.append(self._ready.popleft())

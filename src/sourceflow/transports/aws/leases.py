@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
+from sourceflow.bus.outcome import Rejected, RetryLater
 from sourceflow.errors import AwsError, AwsLeaseLostError
 from sourceflow.transports.aws.batcher import MAX_ENTRIES
-from sourceflow.transports.aws.client import VisibilityEntry
+from sourceflow.transports.aws.client import ReceivedMessage, VisibilityEntry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sourceflow.bus.outcome import Rejected, RetryLater
     from sourceflow.clock import Clock
-    from sourceflow.transports.aws.client import ReceivedMessage, SqsClient
+    from sourceflow.transports.aws.client import SqsClient
 
 __all__ = ("Lease", "Leases")
 
@@ -30,8 +31,7 @@ LOOKS: Final = 8
 """How often the timer looks during one visibility timeout."""
 
 
-@dataclass(slots=True, eq=False)
-class Lease:
+class Lease(msgspec.Struct, eq=False):
     """One received message that is hidden from others.
 
     Attributes:
@@ -49,7 +49,7 @@ class Lease:
     lost: bool = False
     done: bool = False
     given_up: RetryLater | Rejected | None = None
-    handling: asyncio.Task[object] | None = field(default=None, repr=False)
+    handling: asyncio.Task[object] | None = None
 
     def lose(self) -> None:
         """Note that others may have the message, and stop its handler."""
@@ -71,7 +71,8 @@ class Leases:
         self._sqs = sqs
         self._queue_url = queue_url
         self._visibility = visibility
-        self._look = visibility.total_seconds() / LOOKS
+        self._seconds = visibility.total_seconds()
+        self._look = self._seconds / LOOKS
         self._clock = clock
         self._queue = queue
         self._held: dict[Lease, None] = {}
@@ -81,7 +82,7 @@ class Leases:
 
     def take(self, message: ReceivedMessage) -> Lease:
         """Begin the lease of a message that was received just now."""
-        lease = Lease(message, self._clock.monotonic() + self._visibility.total_seconds())
+        lease = Lease(message, self._clock.monotonic() + self._seconds)
         self._held[lease] = None
         return lease
 
@@ -115,7 +116,7 @@ class Leases:
     async def renew(self) -> None:
         """Renew what is due; note what is lost."""
         now = self._clock.monotonic()
-        margin = self._visibility.total_seconds() * (1 - RENEW_AT)
+        margin = self._seconds * (1 - RENEW_AT)
         due = [lease for lease in self._held if not lease.lost and lease.expires - now <= margin]
         for start in range(0, len(due), MAX_ENTRIES):
             await self._renew(due[start : start + MAX_ENTRIES])
@@ -140,7 +141,7 @@ class Leases:
             log.warning("leases on %s were not renewed: %s", self._queue, error)
             return
         for success in result.successful:
-            by_id[success.id].expires = asked + self._visibility.total_seconds()
+            by_id[success.id].expires = asked + self._seconds
         for failure in result.failed:
             refusal = failure.to_error("ChangeMessageVisibilityBatch")
             if isinstance(refusal, AwsLeaseLostError):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from sourceflow.bus.waits import sleep_unless
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from sourceflow.bus.outcome import Outcome
     from sourceflow.bus.ports import Delivery
     from sourceflow.clock import Clock
-    from sourceflow.transports.aws.acknowledger import Acknowledger
+    from sourceflow.transports.aws.acknowledger import Acknowledger, Settled
     from sourceflow.transports.aws.client import ReceivedMessage, SqsClient
     from sourceflow.transports.aws.dead_letters import DeadLetterSender
     from sourceflow.transports.aws.leases import Lease, Leases
@@ -52,7 +50,7 @@ class _Lane:
 
     def __init__(self, group: str | None, lease: Lease) -> None:
         self.group = group
-        self.waiting = deque((lease,))
+        self.waiting = [lease]  # mostly this one alone, and never more than fit
 
 
 class Listener:
@@ -81,14 +79,14 @@ class Listener:
         receive: Callable[[Delivery], Awaitable[Outcome]],
         slots: QueueSlots,
         leases: Leases,
-        acknowledger: Acknowledger,
+        acknowledger: Callable[[Settled], Acknowledger],
         dead_letters: DeadLetterSender,
         clock: Clock,
     ) -> None:
         self._options = options
         self._slots = slots
         self._leases = leases
-        self._acknowledger = acknowledger
+        self._acknowledger = acknowledger(self._settled)
         self._clock = clock
         self._groups: dict[str, _Lane] = {}
         self._workers: Workers[_Lane] | None = None
@@ -174,7 +172,7 @@ class Listener:
         elif isinstance(ending, HandBack):
             await self._hand_back(lane, ending.delay)
         else:  # others may handle it any time: what follows it must not take effect before
-            self._settled(lane.waiting.popleft())
+            self._settled([lane.waiting.pop(0)])
             await self._hand_back(lane, timedelta(0))
         if lane.waiting:
             self._start(lane)
@@ -206,23 +204,22 @@ class Listener:
     async def _acknowledge(self, lane: _Lane) -> None:
         lease = lane.waiting[0]
         if lane.group is None or self._options.overlaps:
-            lane.waiting.popleft()
-            self._acknowledger.add(lease, partial(self._settled, lease))
+            self._acknowledger.add(lease)
         else:
             await self._acknowledger.acknowledge(lease)
-            self._settled(lane.waiting.popleft())
+        del lane.waiting[0]
 
-    def _settled(self, lease: Lease) -> None:
-        self._leases.drop(lease)
-        self._places.leave()
+    def _settled(self, leases: Sequence[Lease]) -> None:
+        for lease in leases:
+            self._leases.drop(lease)
+        self._places.leave(len(leases))
 
     async def _hand_back(self, lane: _Lane, delay: timedelta) -> None:
         """Hand back a lane's messages, and those that arrive meanwhile: they come after these."""
         while lane.waiting:
             handed = list(lane.waiting)
             await self._leases.hand_back(handed, delay)
-            for _ in handed:
-                lane.waiting.popleft()
+            del lane.waiting[: len(handed)]
             self._places.leave(len(handed))
 
     def _pause(self) -> None:

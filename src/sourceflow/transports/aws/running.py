@@ -6,6 +6,7 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from sourceflow.bus.changes import Destination
@@ -243,8 +244,13 @@ class RunningTransport:
                 clock=clock,
                 queue=name,
             ),
-            acknowledger=Acknowledger(
-                sqs=self._sqs, queue=name, url=found.url, tasks=self._tasks, clock=clock
+            acknowledger=partial(
+                Acknowledger,
+                sqs=self._sqs,
+                queue=name,
+                url=found.url,
+                tasks=self._tasks,
+                clock=clock,
             ),
             dead_letters=DeadLetterSender(
                 sqs=self._sqs,

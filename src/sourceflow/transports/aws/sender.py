@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from sourceflow.bus.waits import sleep_unless
 from sourceflow.errors import (
@@ -21,12 +24,16 @@ from sourceflow.errors import (
 from sourceflow.resilience.backoff import Backoff
 from sourceflow.resilience.circuit_breaker import CircuitBreaker, CircuitOptions
 from sourceflow.transports.aws.batcher import Batcher
-from sourceflow.transports.aws.client import PublishEntry, SendEntry
+from sourceflow.transports.aws.client import (
+    AttributeValue,
+    PublishEntry,
+    SendEntry,
+)
 from sourceflow.transports.aws.entries import EntryPolicy, see_entries_through
 from sourceflow.transports.aws.wire import group_of, message_size, wire_attributes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from sourceflow.bus.changes import Destination
     from sourceflow.bus.ports import Outgoing
@@ -34,7 +41,6 @@ if TYPE_CHECKING:
     from sourceflow.resilience.circuit_breaker import CircuitChange
     from sourceflow.resilience.task_scope import TaskScope
     from sourceflow.transports.aws.client import (
-        AttributeValue,
         BatchResult,
         SnsClient,
         SqsClient,
@@ -73,14 +79,6 @@ class Target:
     max_bytes: int
 
 
-class _Item(NamedTuple):
-    body: str
-    attributes: Mapping[str, AttributeValue]
-    group: str | None
-    deduplication_id: str | None
-    deadline: float
-
-
 class _Flight:
     """Messages that one caller sent together: one future for all of them."""
 
@@ -103,6 +101,16 @@ class _Flight:
         if self._left:
             await self._landed
         return self._results
+
+
+class _Item(msgspec.Struct, frozen=True, gc=False):
+    flight: _Flight
+    place: int
+    body: str
+    attributes: Mapping[str, AttributeValue]
+    group: str | None
+    deduplication_id: str | None
+    deadline: float
 
 
 class Sender:
@@ -163,7 +171,13 @@ class Sender:
                 monotonic=self._clock.monotonic,
                 options=replace(circuit, on_change=partial(_tell_change, circuit.on_change)),
             ),
-            Batcher(post, tasks, max_bytes=target.max_bytes, linger=linger.total_seconds()),
+            Batcher(
+                post,
+                tasks,
+                settle=_settle,
+                max_bytes=target.max_bytes,
+                linger=linger.total_seconds(),
+            ),
         )
         return route
 
@@ -195,13 +209,8 @@ class Sender:
             route = self._routes[each.destination]
             if route.batcher.is_full:
                 await route.batcher.room()
-            item = _item(each, route.target, deadline)
-            route.batcher.add(
-                item,
-                partial(flight.settle, place),
-                size=message_size(each),
-                group=item.group,
-            )
+            item = _item(flight, place, each, route.target, deadline)
+            route.batcher.add(item, size=message_size(each), group=item.group)
         return await flight.landed()
 
     async def _post(self, route: _Route, items: Sequence[_Item]) -> Sequence[Exception | None]:
@@ -274,16 +283,28 @@ class _Route:
     batcher: Batcher[_Item]
 
 
-def _item(outgoing: Outgoing, target: Target, deadline: float) -> _Item:
+def _item(
+    flight: _Flight, place: int, outgoing: Outgoing, target: Target, deadline: float
+) -> _Item:
     """Return what goes on the wire; only FIFO destinations get group and deduplication ids.
 
     The deduplication id is never left to the content: two equal commands are two commands.
     """
     envelope = outgoing.envelope
-    attributes = wire_attributes(envelope.type_name).values
-    if not target.is_fifo:
-        return _Item(outgoing.body.decode(), attributes, None, None, deadline)
-    return _Item(outgoing.body.decode(), attributes, group_of(envelope), envelope.id, deadline)
+    return _Item(
+        flight,
+        place,
+        outgoing.body.decode(),
+        wire_attributes(envelope.type_name).values,
+        group_of(envelope) if target.is_fifo else None,
+        envelope.id if target.is_fifo else None,
+        deadline,
+    )
+
+
+def _settle(items: Sequence[_Item], results: Sequence[Exception | None]) -> None:
+    for item, result in zip(items, results, strict=True):
+        item.flight.settle(item.place, result)
 
 
 def _operation(target: Target) -> str:

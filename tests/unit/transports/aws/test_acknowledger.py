@@ -18,8 +18,19 @@ async def url(make_queue):
 
 
 @pytest.fixture
-def acknowledger(sqs, url, tasks, clock):
-    return Acknowledger(sqs=sqs, queue="orders", url=url, tasks=tasks, clock=clock)
+def settled():
+    """The bodies of the messages that need nothing more."""
+    return []
+
+
+@pytest.fixture
+def settle(settled):
+    return lambda leases: settled.extend(lease.message.body for lease in leases)
+
+
+@pytest.fixture
+def acknowledger(settle, sqs, url, tasks, clock):
+    return Acknowledger(settle, sqs=sqs, queue="orders", url=url, tasks=tasks, clock=clock)
 
 
 @pytest.fixture
@@ -45,15 +56,31 @@ async def depth(sqs, url):
     )
 
 
-async def test_messages_are_deleted_ten_at_a_time(acknowledger, take, url, sqs, wire):
+async def test_messages_are_deleted_ten_at_a_time(acknowledger, take, url, sqs, wire, settled):
     leases = await take(url, 30)
 
     await asyncio.gather(*(acknowledger.acknowledge(lease) for lease in leases))
     assert await depth(sqs, url) == 0
     assert wire.count("DeleteMessageBatch") == 3
+    assert sorted(settled) == sorted(lease.message.body for lease in leases)
 
 
-async def test_a_lost_lease_is_never_acknowledged(acknowledger, take, url, sqs, wire, caplog):
+async def test_who_adds_a_message_need_not_wait(sqs, url, tasks, clock, take):
+    settled = asyncio.get_running_loop().create_future()
+    acknowledger = Acknowledger(
+        settled.set_result, sqs=sqs, queue="orders", url=url, tasks=tasks, clock=clock
+    )
+    [lease] = await take(url, 1)
+
+    acknowledger.add(lease)
+    assert (lease.done, settled.done()) == (True, False)
+    assert list(await settled) == [lease]
+    assert await depth(sqs, url) == 0
+
+
+async def test_a_lost_lease_is_never_acknowledged(
+    acknowledger, take, url, sqs, wire, settled, caplog
+):
     [lease] = await take(url, 1)
     lease.lost = True
 
@@ -62,6 +89,7 @@ async def test_a_lost_lease_is_never_acknowledged(acknowledger, take, url, sqs, 
     assert wire.count("DeleteMessageBatch") == 0
     assert await depth(sqs, url) == 1
     assert "is not acknowledged: its lease is lost" in caplog.text
+    assert settled == ["0"]
 
 
 async def test_only_what_failed_for_a_passing_reason_is_tried_again(
@@ -89,7 +117,7 @@ async def test_only_what_failed_for_a_passing_reason_is_tried_again(
 
 
 async def test_a_delete_that_keeps_failing_is_given_up_with_a_warning(
-    acknowledger, take, url, wire, clock, caplog
+    acknowledger, take, url, wire, clock, settled, caplog
 ):
     [lease] = await take(url, 1)
     error = AwsTransientError("reset", code="ConnectionFailed")
@@ -103,13 +131,16 @@ async def test_a_delete_that_keeps_failing_is_given_up_with_a_warning(
 
     assert wire.count("DeleteMessageBatch") >= TRIES
     assert "was not deleted and may come again" in caplog.text
+    assert settled == ["0"]
 
 
 async def test_a_handle_that_no_longer_counts_is_a_lost_lease(
-    sqs, tasks, clock, make_queue, take, receive_all
+    settle, sqs, tasks, clock, make_queue, take, receive_all
 ):
     url = await make_queue("orders.fifo", VisibilityTimeout="1")
-    acknowledger = Acknowledger(sqs=sqs, queue="orders.fifo", url=url, tasks=tasks, clock=clock)
+    acknowledger = Acknowledger(
+        settle, sqs=sqs, queue="orders.fifo", url=url, tasks=tasks, clock=clock
+    )
     [lease] = await take(url, 1, group_id=True, deduplication_id=True)
     await clock.advance(timedelta(seconds=31))
 

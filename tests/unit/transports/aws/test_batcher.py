@@ -34,11 +34,27 @@ class Post:
         return items
 
 
-def put(batcher, item, **how):
-    """Add an item; returns a future of what becomes of it."""
-    future = asyncio.get_running_loop().create_future()
-    batcher.add(item, future.set_result, **how)
-    return future
+class Puts:
+    """A batcher, and for each item a future of what becomes of it."""
+
+    def __init__(self, post, tasks, **options):
+        self.batcher = Batcher(post, tasks, settle=self._settle, **options)
+        self._futures = {}
+
+    def _settle(self, items, results):
+        for item, result in zip(items, results, strict=True):
+            self._futures.pop(item).set_result(result)
+
+    def put(self, item, **how):
+        future = self._futures[item] = asyncio.get_running_loop().create_future()
+        self.batcher.add(item, **how)
+        return future
+
+    async def send(self, item):
+        """Put an item when there is room, and wait for what becomes of it."""
+        if self.batcher.is_full:
+            await self.batcher.room()
+        return await self.put(item)
 
 
 async def settle():
@@ -48,12 +64,9 @@ async def settle():
 
 async def test_whoever_is_ready_at_the_same_time_shares_a_batch(tasks):
     post = Post()
-    batcher = Batcher(post, tasks)
+    puts = Puts(post, tasks)
 
-    async def send(item):
-        return await batcher.put(item)
-
-    await asyncio.gather(*(send(item) for item in range(4)))
+    await asyncio.gather(*(puts.send(item) for item in range(4)))
 
     assert post.batches == [[0, 1, 2, 3]]
 
@@ -61,33 +74,33 @@ async def test_whoever_is_ready_at_the_same_time_shares_a_batch(tasks):
 async def test_a_lonely_item_leaves_without_waiting_for_company(tasks):
     post = Post()
 
-    assert await Batcher(post, tasks).put("a") is None
+    assert await Puts(post, tasks).put("a") is None
     assert post.batches == [["a"]]
 
 
 async def test_a_full_batch_leaves_at_once(tasks):
     post = Post(held=True)
-    batcher = Batcher(post, tasks, linger=60)
+    puts = Puts(post, tasks, linger=60)
     for item in range(23):
-        put(batcher, item)
+        puts.put(item)
     await settle()
 
     assert post.batches == [list(range(10)), list(range(10, 20))]
-    batcher_rest = [put(batcher, item) for item in range(23, 30)]
+    rest = [puts.put(item) for item in range(23, 30)]
     await settle()
     assert post.batches[2:] == [list(range(20, 30))]
     while post.flying:
         post.let_go()
-    await asyncio.gather(*batcher_rest)
+    await asyncio.gather(*rest)
 
 
 async def test_with_linger_a_batch_waits_for_more(tasks):
     post = Post()
-    batcher = Batcher(post, tasks, linger=0.01)
-    first = put(batcher, "a")
+    puts = Puts(post, tasks, linger=0.01)
+    first = puts.put("a")
     await settle()
     assert post.batches == []
-    second = put(batcher, "b")
+    second = puts.put("b")
     await asyncio.gather(first, second)
 
     assert post.batches == [["a", "b"]]
@@ -95,8 +108,8 @@ async def test_with_linger_a_batch_waits_for_more(tasks):
 
 async def test_a_batch_holds_no_more_bytes_than_it_may(tasks):
     post = Post()
-    batcher = Batcher(post, tasks, max_bytes=100)
-    futures = [put(batcher, item, size=size) for item, size in enumerate((40, 60, 1, 99, 100))]
+    puts = Puts(post, tasks, max_bytes=100)
+    futures = [puts.put(item, size=size) for item, size in enumerate((40, 60, 1, 99, 100))]
     await asyncio.gather(*futures)
 
     assert post.batches == [[0, 1], [2, 3], [4]]
@@ -105,16 +118,16 @@ async def test_a_batch_holds_no_more_bytes_than_it_may(tasks):
 async def test_each_learns_what_became_of_its_own(tasks):
     post = Post()
     post.answers["bad"] = error = ValueError("refused")
-    batcher = Batcher(post, tasks)
-    futures = [put(batcher, item) for item in ("a", "bad", "b")]
+    puts = Puts(post, tasks)
+    futures = [puts.put(item) for item in ("a", "bad", "b")]
 
     assert await asyncio.gather(*futures) == [None, error, None]
 
 
 async def test_no_more_batches_fly_than_may(tasks):
     post = Post(held=True)
-    batcher = Batcher(post, tasks, flights=2)
-    futures = [put(batcher, item) for item in range(35)]
+    puts = Puts(post, tasks, flights=2)
+    futures = [puts.put(item) for item in range(35)]
     await settle()
 
     assert len(post.flying) == 2
@@ -130,9 +143,9 @@ async def test_no_more_batches_fly_than_may(tasks):
 
 async def test_a_group_has_one_item_under_way(tasks):
     post = Post(held=True)
-    batcher = Batcher(post, tasks)
+    puts = Puts(post, tasks)
     futures = [
-        put(batcher, item, group=group)
+        puts.put(item, group=group)
         for item, group in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("a3", "a"), ("b2", "b"))
     ]
     await settle()
@@ -150,17 +163,17 @@ async def test_a_group_has_one_item_under_way(tasks):
 async def test_a_group_goes_on_after_an_item_that_failed(tasks):
     post = Post()
     post.answers["a1"] = error = ValueError("refused")
-    batcher = Batcher(post, tasks)
-    futures = [put(batcher, item, group="a") for item in ("a1", "a2")]
+    puts = Puts(post, tasks)
+    futures = [puts.put(item, group="a") for item in ("a1", "a2")]
 
     assert await asyncio.gather(*futures) == [error, None]
 
 
 async def test_who_puts_waits_for_room(tasks):
     post = Post(held=True)
-    batcher = Batcher(post, tasks, capacity=10, flights=1)
-    futures = [put(batcher, item) for item in range(10)]
-    waiting = asyncio.create_task(batcher.put(10))
+    puts = Puts(post, tasks, capacity=10, flights=1)
+    futures = [puts.put(item) for item in range(10)]
+    waiting = asyncio.create_task(puts.send(10))
     await settle()
     assert not waiting.done()
     post.let_go()
@@ -172,35 +185,11 @@ async def test_who_puts_waits_for_room(tasks):
 
 async def test_room_is_shared_among_all_that_wait_for_it(tasks):
     post = Post()
-    batcher = Batcher(post, tasks, capacity=3)
-
-    async def send(item):
-        return await batcher.put(item)
+    puts = Puts(post, tasks, capacity=3)
 
     async with asyncio.timeout(5):
-        await asyncio.gather(*(send(item) for item in range(100)))
+        await asyncio.gather(*(puts.send(item) for item in range(100)))
     assert Counter(item for batch in post.batches for item in batch) == Counter(range(100))
-
-
-async def test_somebody_who_gives_up_takes_nobody_along(tasks):
-    post = Post(held=True)
-    batcher = Batcher(post, tasks)
-
-    async def send(item):
-        return await batcher.put(item, group="g")
-
-    impatient = asyncio.create_task(send("a"))
-    patient = asyncio.create_task(send("b"))
-    await settle()
-    impatient.cancel()
-    await settle()
-    post.let_go()
-    await settle()
-    post.let_go()
-
-    assert await patient is None
-    with pytest.raises(asyncio.CancelledError):
-        await impatient
 
 
 class Run:
@@ -214,10 +203,10 @@ class Run:
     async def play(self, choices):
         post = Post(held=True)
         async with TaskScope() as tasks:
-            batcher = Batcher(post, tasks, flights=3)
+            puts = Puts(post, tasks, flights=3)
             futures = []
             for number, group in enumerate(self.groups):
-                futures.append(put(batcher, (group, number), group=group))
+                futures.append(puts.put((group, number), group=group))
                 if next(choices, 0):
                     await settle()
                     self.check(post)
@@ -254,10 +243,10 @@ async def test_what_is_added_when_the_scope_has_ended_is_settled_as_not_sent():
 
     with pytest.raises(ZeroDivisionError):
         async with TaskScope() as scope:
-            batcher = Batcher(Post(), scope)
+            puts = Puts(Post(), scope)
             scope.create_task(fail())
             await asyncio.Event().wait()
-    results = [put(batcher, item, group="a") for item in range(15)]
+    results = [puts.put(item, group="a") for item in range(15)]
     await settle()
 
     assert {(await each).code for each in results} == {"Closed"}
@@ -266,12 +255,12 @@ async def test_what_is_added_when_the_scope_has_ended_is_settled_as_not_sent():
 async def test_a_batch_that_is_cancelled_before_it_begins_is_settled_too():
     post = Post()
     async with TaskScope() as scope:
-        batcher = Batcher(post, scope)
-        results = [put(batcher, item) for item in range(10)]  # ten leave at once
+        puts = Puts(post, scope)
+        results = [puts.put(item) for item in range(10)]  # ten leave at once
         [task] = [task for task in asyncio.all_tasks() if task.get_name() == "sourceflow batch"]
         task.cancel()
         await settle()
 
         assert post.batches == []
         assert {(await each).code for each in results} == {"Closed"}
-        assert await batcher.put("next") is None
+        assert await puts.put("next") is None

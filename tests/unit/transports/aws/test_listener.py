@@ -5,6 +5,7 @@ import logging
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -184,7 +185,9 @@ async def make_bench(sqs, make_queue, clock, tasks, handler):
             receive=handler,
             slots=(slots or Slots(10)).of_queue(),
             leases=leases,
-            acknowledger=Acknowledger(sqs=sqs, queue=name, url=url, tasks=tasks, clock=clock),
+            acknowledger=partial(
+                Acknowledger, sqs=sqs, queue=name, url=url, tasks=tasks, clock=clock
+            ),
             dead_letters=DeadLetterSender(
                 sqs=sqs,
                 queue=name,

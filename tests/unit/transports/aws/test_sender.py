@@ -131,6 +131,20 @@ async def test_an_answer_that_got_lost_sends_a_command_once(
     assert len(await receive_all(url)) == 1
 
 
+async def test_somebody_who_gives_up_takes_nobody_along(make_sender, url, outgoing_of, receive_all):
+    sender = make_sender(url)
+    impatient, patient = (
+        asyncio.create_task(sender.send([outgoing_of(Pay(id="o-1", note=note), "payments.fifo")]))
+        for note in ("impatient", "patient")
+    )
+    await asyncio.sleep(0)
+    impatient.cancel()
+
+    assert await patient == [None]
+    assert impatient.cancelled()
+    assert len(await receive_all(url)) == 2
+
+
 class TestCircuit:
     """Calls to a destination that cannot be reached are suspended; others go on."""
 
