@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from sourceflow import (
     Aggregate,
@@ -87,7 +88,7 @@ async def test_what_went_wrong_is_told(bench):
 
 
 async def test_what_cannot_be_read_is_told_too(bench):
-    delivery = bench.delivery(bench.envelope(Go(id="a")))._replace(body=b"{")
+    delivery = replace(bench.delivery(bench.envelope(Go(id="a"))), body=b"{")
     await bench.engine.receiver.receive(delivery)
     (settled,) = bench.ears.of("settled")
     assert type(settled[1]) is Rejected

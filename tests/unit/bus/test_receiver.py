@@ -170,7 +170,7 @@ def test_errors_of_the_stores_have_their_outcomes(error, outcome):
     ],
 )
 async def test_what_can_never_be_read_is_rejected_at_once(bench, change, outcome, reason, error):
-    delivery = bench.delivery(bench.envelope(Go(id="a")))._replace(**change)
+    delivery = replace(bench.delivery(bench.envelope(Go(id="a"))), **change)
     received = await bench.engine.receiver.receive(delivery)
     assert (type(received), received.reason, type(received.error)) == (outcome, reason, error)
 
@@ -178,20 +178,20 @@ async def test_what_can_never_be_read_is_rejected_at_once(bench, change, outcome
 async def test_a_command_of_an_unknown_type_is_left_for_a_newer_instance(bench):
     delivery = bench.delivery(bench.envelope(Go(id="a")))
     body = delivery.body.replace(b'"Go"', b'"GoFar"')
-    received = await bench.engine.receiver.receive(delivery._replace(body=body, type_hint="GoFar"))
+    received = await bench.engine.receiver.receive(replace(delivery, body=body, type_hint="GoFar"))
     assert type(received.error) is UnknownTypeError
     assert (type(received), received.reason) == (RetryLater, "UnknownType")
 
 
 async def test_an_event_that_nobody_hears_is_ignored_without_being_read(bench):
-    delivery = bench.delivery(event(bench, Stayed(id="a")))._replace(body=b"not even JSON")
+    delivery = replace(bench.delivery(event(bench, Stayed(id="a"))), body=b"not even JSON")
     assert await bench.engine.receiver.receive(delivery) == Ignored()
-    unknown = delivery._replace(type_hint="NeverHeardOf")
+    unknown = replace(delivery, type_hint="NeverHeardOf")
     assert await bench.engine.receiver.receive(unknown) == Ignored()
 
 
 async def test_an_event_without_a_type_beside_it_is_ignored_once_it_is_read(bench):
-    delivery = bench.delivery(event(bench, Stayed(id="a")))._replace(type_hint=None)
+    delivery = replace(bench.delivery(event(bench, Stayed(id="a"))), type_hint=None)
     assert await bench.engine.receiver.receive(delivery) == Ignored()
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import msgspec
+
 from sourceflow.bus.outcome import Outcome
+from sourceflow.messages import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from sourceflow.bus.ports.dead_letters import DeadLetters
     from sourceflow.bus.routes import Routes
     from sourceflow.clock import Clock
-    from sourceflow.messages import Codec, Envelope, Kind
+    from sourceflow.messages import Codec, Envelope
 
 __all__ = (
     "Delivery",
@@ -41,7 +44,7 @@ class Outgoing(NamedTuple):
     body: bytes
 
 
-class Delivery(NamedTuple):
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """A message that a transport has received.
 
     Attributes:

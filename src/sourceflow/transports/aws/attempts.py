@@ -37,16 +37,27 @@ class Attempts:
     def __init__(self) -> None:
         self._tallies: dict[str, Tally] = {}
 
-    def of(self, message_id: str) -> Tally:
-        """Return a message's tally, a new one where there is none."""
-        return self._tallies.get(message_id) or Tally()
+    def handled(self, message_id: str) -> int:
+        """Return how often a message was handled and is to come again."""
+        tally = self._tallies.get(message_id)
+        return 0 if tally is None else tally.handled
 
-    def keep(self, message_id: str, tally: Tally) -> None:
-        """Remember the tally of a message that will come again."""
-        self._tallies.pop(message_id, None)
+    def count(self, message_id: str, *, asked: bool) -> Tally:
+        """Count one more failure of a message, and remember it as the newest; return its tally.
+
+        Args:
+            message_id: The message.
+            asked: Whether a handler asked for a later try.
+        """
+        tally = self._tallies.pop(message_id, None) or Tally()
+        if asked:
+            tally.asked += 1
+        else:
+            tally.failed += 1
         self._tallies[message_id] = tally
         if len(self._tallies) > REMEMBERED:
             del self._tallies[next(iter(self._tallies))]
+        return tally
 
     def forget(self, message_id: str) -> None:
         """Forget a message that is settled."""

@@ -103,7 +103,8 @@ class Places:
     def end(self) -> None:
         """Note that one less is handled."""
         self.running -= 1
-        self._changed.set()
+        if not self.running:  # a receive may pay now, however little fits
+            self._changed.set()
 
     def _change(self) -> None:
         if self.held or self.parked:

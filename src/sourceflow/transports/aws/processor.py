@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from sourceflow.bus.outcome import Outcome
-    from sourceflow.transports.aws.attempts import Tally
     from sourceflow.transports.aws.dead_letters import DeadLetterSender
     from sourceflow.transports.aws.leases import Lease
     from sourceflow.transports.aws.listener_options import ListenerOptions
@@ -117,19 +116,19 @@ class Processor:
 
     async def handle(self, lease: Lease) -> Verdict:
         """Handle a message when there is a slot for it, or go on giving it up."""
-        if self._stopped.is_set() or self._probe.excludes(lease):
+        if self._may_not_begin(lease):
             return _AT_ONCE
+        if lease.lost:
+            return Ended.LOST
         if lease.given_up is not None:
-            return Ended.LOST if lease.lost else await self._give_up(lease, lease.given_up)
-        if not await self._slots.take():
-            return _AT_ONCE
-        tally = self._attempts.of(lease.message.message_id)
+            return await self._give_up(lease, lease.given_up)
+        if not self._slots.take_at_once():
+            verdict = await self._wait_for_slot(lease)
+            if verdict is not None:
+                return verdict
+        handled = self._attempts.handled(lease.message.message_id)
         try:
-            if lease.lost:
-                return Ended.LOST
-            if self._stopped.is_set() or self._probe.excludes(lease):
-                return _AT_ONCE
-            outcome = await self._run(lease, tally)
+            outcome = await self._run(lease, handled + 1)
         finally:
             self._slots.release()
         if outcome is None:
@@ -137,18 +136,35 @@ class Processor:
         if isinstance(outcome, Paused):
             return self._pause(lease, outcome)
         self._probe.end(lease)
-        return await self._judge(lease, outcome, tally)
+        if isinstance(outcome, (RetryLater, Rejected, InProgress)):
+            return await self._judge(lease, outcome)
+        if handled:
+            self._attempts.forget(lease.message.message_id)
+        return Ended.DONE
 
-    async def _run(self, lease: Lease, tally: Tally) -> Outcome | None:
+    async def _wait_for_slot(self, lease: Lease) -> Verdict | None:
+        """Take a slot; where the message may not begin any more then, return what becomes of it."""
+        if not await self._slots.take():
+            return _AT_ONCE
+        if not lease.lost and not self._may_not_begin(lease):
+            return None
+        self._slots.release()
+        return Ended.LOST if lease.lost else _AT_ONCE
+
+    def _may_not_begin(self, lease: Lease) -> bool:
+        return self._stopped.is_set() or self._probe.excludes(lease)
+
+    async def _run(self, lease: Lease, attempt: int) -> Outcome | None:
         """Run the handler; None when the lease was lost meanwhile."""
-        arrived = read_arrived(lease.message, self._options.topics)
+        options = self._options
+        arrived = read_arrived(lease.message, options.topics)
         delivery = Delivery(
-            body=arrived.body,
-            type_hint=arrived.type_hint,
-            kind=self._options.kind,
-            origin=self._options.name,
-            attempt=tally.handled + 1,
-            subscribers=arrived.subscribers,
+            arrived.body,
+            arrived.type_hint,
+            options.kind,
+            options.name,
+            attempt,
+            arrived.subscribers,
         )
         task = asyncio.current_task()
         assert task is not None
@@ -156,7 +172,10 @@ class Processor:
         self._places.begin()
         outcome: Outcome | None = None
         try:
-            outcome = await self._within_time(delivery)
+            if options.timeout is None:
+                outcome = await self._receive(delivery)
+            else:
+                outcome = await self._within_time(delivery, options.timeout)
         except asyncio.CancelledError:
             if not lease.lost or task.cancelling() > 1:  # not, or not only, by the lost lease
                 raise
@@ -168,11 +187,8 @@ class Processor:
             return None
         return outcome
 
-    async def _within_time(self, delivery: Delivery) -> Outcome:
+    async def _within_time(self, delivery: Delivery, limit: timedelta) -> Outcome:
         """Handle a message; one that takes too long has failed this time."""
-        limit = self._options.timeout
-        if limit is None:
-            return await self._receive(delivery)
         try:
             async with asyncio.timeout(limit.total_seconds()):
                 return await self._receive(delivery)
@@ -191,28 +207,19 @@ class Processor:
         )
         return Again(delay)
 
-    async def _judge(self, lease: Lease, outcome: Outcome, tally: Tally) -> Verdict:
-        message_id = lease.message.message_id
-        match outcome:
-            case RetryLater(asked=asked):
-                if asked:
-                    tally.asked += 1
-                else:
-                    tally.failed += 1
-                self._attempts.keep(message_id, tally)
-                if tally.failed < self._options.max_attempts and tally.asked < ASKED_ATTEMPTS:
-                    return Again(outcome.delay or _FAILED.delay(tally.failed - 1))
-                return await self._give_up(lease, outcome)
-            case Rejected():
-                tally.failed += 1
-                self._attempts.keep(message_id, tally)
-                return await self._give_up(lease, outcome)
-            case InProgress(delay=delay):
-                return Again(delay)
-            case _:
-                if tally.handled:
-                    self._attempts.forget(message_id)
-                return Ended.DONE
+    async def _judge(self, lease: Lease, outcome: RetryLater | Rejected | InProgress) -> Verdict:
+        """Count a failure, and say whether it was the last."""
+        if isinstance(outcome, InProgress):
+            return Again(outcome.delay)
+        asked = isinstance(outcome, RetryLater) and outcome.asked
+        tally = self._attempts.count(lease.message.message_id, asked=asked)
+        if (
+            isinstance(outcome, RetryLater)
+            and tally.failed < self._options.max_attempts
+            and tally.asked < ASKED_ATTEMPTS
+        ):
+            return Again(outcome.delay or _FAILED.delay(tally.failed - 1))
+        return await self._give_up(lease, outcome)
 
     async def _give_up(self, lease: Lease, outcome: RetryLater | Rejected) -> Verdict:
         lease.given_up = outcome
@@ -222,7 +229,7 @@ class Processor:
                 message,
                 reason=outcome.reason,
                 error=outcome.error,
-                attempts=self._attempts.of(message.message_id).handled,
+                attempts=self._attempts.handled(message.message_id),
                 subscribers=outcome.subscribers,
             )
         except AwsError as error:

@@ -38,6 +38,11 @@ class Slots:
         """
         return QueueSlots(self, self._limit if limit is None else limit)
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a queue waits for its turn."""
+        return bool(self._turns)
+
     def line_up(self, queue: QueueSlots) -> None:
         """Let a queue have its turn, if somebody waits there who may have a slot."""
         if queue.is_waiting and not queue.in_turn:
@@ -70,10 +75,16 @@ class QueueSlots:
         """Whether somebody waits who may have a slot."""
         return self._free > 0 and bool(self._waiters)
 
-    async def take(self) -> bool:
-        """Take a slot, when it is this one's turn; return False where ``dismiss`` came first."""
+    def take_at_once(self) -> bool:
+        """Take a slot if one is free; return whether there was one."""
         if self._free > 0 and self._shared.free > 0:
             self._occupy()
+            return True
+        return False
+
+    async def take(self) -> bool:
+        """Take a slot, when it is this one's turn; return False where ``dismiss`` came first."""
+        if self.take_at_once():
             return True
         waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
@@ -89,7 +100,8 @@ class QueueSlots:
         """Give a slot back."""
         self._free += 1
         self._shared.free += 1
-        self._shared.line_up(self)
+        if self._waiters or self._shared.is_awaited:
+            self._shared.line_up(self)
 
     def dismiss(self) -> None:
         """Send away all who wait."""

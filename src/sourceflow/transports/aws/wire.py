@@ -83,7 +83,7 @@ def message_size(outgoing: Outgoing) -> int:
     return len(outgoing.body) + wire_attributes(outgoing.envelope.type_name).size
 
 
-class Arrived(NamedTuple):
+class Arrived(msgspec.Struct, frozen=True, gc=False):
     """A received message, unpacked.
 
     Attributes:
@@ -140,8 +140,11 @@ def read_arrived(message: ReceivedMessage, topics: Collection[str]) -> Arrived:
         topics: ARNs of the topics whose notifications are believed, where raw delivery is off;
             none on a command queue.
     """
-    hint = _text(message.attributes.get(TYPE_ATTRIBUTE))
-    subscribers = _subscribers(message.attributes.get(DEAD_LETTER_ATTRIBUTE))
+    attributes = message.attributes
+    subscribers = None
+    if DEAD_LETTER_ATTRIBUTE in attributes:
+        subscribers = _subscribers(attributes[DEAD_LETTER_ATTRIBUTE])
+    hint = attributes[TYPE_ATTRIBUTE].string_value if TYPE_ATTRIBUTE in attributes else None
     if hint is None and topics:
         notification = _notification(message.body, topics)
         if notification is not None:
@@ -159,15 +162,10 @@ def _notification(body: str, topics: Collection[str]) -> _Notification | None:
     return found if found.type == "Notification" and found.topic_arn in topics else None
 
 
-def _text(value: AttributeValue | None) -> str | None:
-    return None if value is None else value.string_value
-
-
-def _subscribers(value: AttributeValue | None) -> tuple[str, ...] | None:
-    text = _text(value)
-    if text is None:
+def _subscribers(value: AttributeValue) -> tuple[str, ...] | None:
+    if value.string_value is None:
         return None
     try:
-        return _NOTE.decode(text).subscribers or None
+        return _NOTE.decode(value.string_value).subscribers or None
     except (msgspec.MsgspecError, ValueError):
         return None  # somebody else's attribute: the message is for all

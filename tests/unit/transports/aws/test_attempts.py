@@ -6,20 +6,22 @@ from sourceflow.transports.aws.attempts import Attempts, Tally
 
 def test_a_message_that_comes_again_keeps_its_tally():
     seen = Attempts()
-    seen.keep("m", Tally(failed=2, asked=1))
+    seen.count("m", asked=False)
+    seen.count("m", asked=True)
 
-    assert seen.of("m") == Tally(failed=2, asked=1)
-    assert seen.of("m").handled == 3
-    assert seen.of("other") == Tally()
+    assert seen.count("m", asked=False) == Tally(failed=2, asked=1)
+    assert seen.handled("m") == 3
+    assert seen.handled("other") == 0
+    assert len(seen) == 1
 
 
 def test_a_settled_message_is_forgotten():
     seen = Attempts()
-    seen.keep("m", Tally(failed=2))
+    seen.count("m", asked=False)
     seen.forget("m")
     seen.forget("never seen")
 
-    assert seen.of("m") == Tally()
+    assert seen.handled("m") == 0
     assert len(seen) == 0
 
 
@@ -27,10 +29,10 @@ def test_the_oldest_are_forgotten_first(monkeypatch):
     monkeypatch.setattr(attempts, "REMEMBERED", 3)
     seen = Attempts()
     for message_id in ("a", "b", "c"):
-        seen.keep(message_id, Tally(failed=1))
-    seen.keep("a", Tally(failed=2))  # seen again: the youngest now
-    seen.keep("d", Tally(failed=1))
+        seen.count(message_id, asked=False)
+    seen.count("a", asked=False)  # seen again: the youngest now
+    seen.count("d", asked=False)
 
     assert len(seen) == 3
-    assert seen.of("b") == Tally()
-    assert seen.of("a") == Tally(failed=2)
+    assert seen.handled("b") == 0
+    assert seen.handled("a") == 2
