@@ -72,8 +72,12 @@ class Server(asyncio.Transport):
 
     def deliver(self, size=None):
         piece, self._answers = self._answers[:size], self._answers[size:] if size else b""
-        if piece:
-            self._connection.data_received(piece)
+        while piece:
+            room = self._connection.get_buffer(-1)
+            count = min(len(piece), len(room))
+            room[:count] = piece[:count]
+            self._connection.buffer_updated(count)
+            piece = piece[count:]
 
     def time_out(self):
         self._connection._on_alarm()
