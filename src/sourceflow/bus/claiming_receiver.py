@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import structs
+
 from sourceflow.bus.outcome import Duplicate, InProgress, Rejected, RetryLater
 from sourceflow.bus.receiver import Receiver
 
@@ -54,7 +56,7 @@ class ClaimingReceiver(Receiver):
         async with self._claims.hold(event, names) as hold:
             if not hold.owned:
                 return self._not_ours(event, hold)
-            ours = delivery._replace(subscribers=tuple(hold.owned))
+            ours = structs.replace(delivery, subscribers=tuple(hold.owned))
             outcome = await super()._event(event, ours)
             left = outcome.subscribers if isinstance(outcome, RetryLater | Rejected) else ()
             hold.done += (name for name in hold.owned if name not in left)

@@ -8,6 +8,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 from msgspec.structs import replace
 
 from sourceflow import (
@@ -345,7 +346,7 @@ async def test_an_event_that_nobody_listens_to_claims_nothing(start, script, clo
     service = Kept(clock=clock)
     bench = await start(Payments, Paid, services=[script], idempotency=service)
     event = bench.engine.router.event(Paid(id="o-1"), cause=None, sequence=None)
-    delivery = bench.delivery(event)._replace(type_hint=None)
+    delivery = structs.replace(bench.delivery(event), type_hint=None)
     assert await bench.engine.receiver.receive(delivery) == Ignored()
     assert (await service.statistics()).total_checks == 0
 
