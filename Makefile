@@ -19,6 +19,10 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@ $(VENV)/.user
 
+$(VENV)/.bench: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	@touch $@
+
 demo: $(VENV)/.user ## Run real orders through SQS and SNS on a local AWS and print a summary
 	@$(BIN)/sourceflow demo $(DEMO_ARGS)
 
@@ -41,9 +45,11 @@ format: $(VENV)/.dev ## Format and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## Measure CPU a message against a hand-written loop, and inside the process
+bench: $(VENV)/.bench ## Measure CPU a message against a hand-written loop, and stores beside pyeventsourcing
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.bus
+	$(BIN)/python -m benchmarks.stores
+	$(BIN)/python -m benchmarks.growth
 
 docs: $(VENV)/.dev ## Check that the documents' code runs and their links lead somewhere
 	$(BIN)/python -m pytest -q tests/docs
