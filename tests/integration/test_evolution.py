@@ -24,6 +24,7 @@ from sourceflow import (
     upcasts,
 )
 from sourceflow.bus.changes import Changes, Destination, OutboxRow, Stream
+from sourceflow.bus.dead_letter import DeadLetterFilter
 from sourceflow.bus.ports import StoresContext
 from sourceflow.clock import SystemClock
 from sourceflow.errors import MalformedError, ReplayError
@@ -193,6 +194,26 @@ async def test_the_next_version_handles_what_the_first_has_sent(on_local_aws, ol
     ) as app:
         await app.drained()
         assert (await app.get(new.Order, "o-1")).balance == {"EUR": Decimal("1.10")}
+
+
+async def test_what_an_upcaster_fails_on_is_a_dead_letter_that_names_it(on_local_aws, old, new):
+    @upcasts(new.Pay, from_version=1)
+    def spoiled(data: dict) -> dict:
+        return {**data, "currency": data["order_id"]["currency"]}
+
+    def configure(bus):
+        return bus.send.command(old.Pay, queue="payments.fifo")
+
+    async with App([old.Pay], name="shop").use(on_local_aws.transport(configure)) as app:
+        await app.send(old.Pay(order_id="o-1", amount=Decimal(1)), message_id="m-1")
+    async with App([new.Orders, spoiled], name="orders").use(
+        on_local_aws.transport(lambda bus: bus.listen.to.command_queue("payments.fifo"))
+    ) as app:
+        await app.drained()
+        (letter,) = await app.dead_letters.query(DeadLetterFilter())
+        assert (letter.message_id, letter.reason, letter.attempts) == ("m-1", "Malformed", 1)
+        assert "spoiled raised TypeError in line" in letter.error
+        assert "o-1" not in letter.error
 
 
 async def test_the_next_version_sends_what_the_first_has_left_in_its_outbox(tmp_path, old, new):

@@ -32,8 +32,7 @@ def projections_of(wiring: Wiring, row_type: type[Any]) -> list[Handler]:
 
 def names_of(handlers: Iterable[Handler]) -> set[str]:
     """Return the wire names of the events that handlers take, the old ones among them."""
-    infos = {type_info(handler.message_type) for handler in handlers}
-    return {name for info in infos for name in (info.name, *info.aliases)}
+    return {name for handler in handlers for name in type_info(handler.message_type).names}
 
 
 def claims_of(event: Envelope[Any], handlers: Sequence[Handler]) -> list[Claim]:

@@ -222,7 +222,7 @@ class Engine:
     def _transport_context(self) -> TransportContext:
         return TransportContext(
             app=self.wiring.app,
-            subscribed=[type_info(event).name for event in self.wiring.events],
+            subscribed=[name for event in self.wiring.events for name in type_info(event).names],
             clock=self.clock,
             dead_letters=self.stores.dead_letters,
             observer=self.observer,

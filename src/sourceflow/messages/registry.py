@@ -39,7 +39,7 @@ class Registry:
         faults: list[str] = []
         for message_type in dict.fromkeys(types):
             info = type_info(message_type)
-            for name in dict.fromkeys((info.name, *info.aliases)):
+            for name in info.names:
                 other = self._by_name.setdefault(name, info)
                 if other is not info:
                     faults.append(

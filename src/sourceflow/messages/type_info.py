@@ -49,6 +49,11 @@ class TypeInfo:
     aliases: tuple[str, ...]
     faults: tuple[str, ...]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All wire names it is read under, the one of today first."""
+        return tuple(dict.fromkeys((self.name, *self.aliases)))
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class StateInfo:

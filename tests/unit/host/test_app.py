@@ -119,6 +119,19 @@ async def test_a_transport_is_opened_before_it_listens_and_stopped_before_it_clo
     assert transport.steps == ["open", "start", "stop", "aclose"]
 
 
+async def test_a_transport_is_told_all_names_of_the_events_that_somebody_listens_to(wire):
+    class Moved(Event, name="accounts.moved", aliases=("Moved", "AccountMoved")):
+        account_id: Key[str]
+
+    class Movers(Aggregate[Account]):
+        @subscribes
+        def moved(self, event: Moved) -> None: ...
+
+    transport = wire()
+    async with App([Movers], name="bank").use(transport):
+        assert sorted(transport.context.subscribed) == ["AccountMoved", "Moved", "accounts.moved"]
+
+
 async def test_what_the_body_raises_comes_out_as_it_is_and_the_app_stops(wire):
     transport = wire()
     app = make().use(transport)

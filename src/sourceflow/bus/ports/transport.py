@@ -94,7 +94,7 @@ class TransportContext(NamedTuple):
 
     Attributes:
         app: The App's name.
-        subscribed: The wire names of events that somebody here listens to.
+        subscribed: The wire names of events that somebody here listens to, old ones included.
         clock: The time.
         dead_letters: Keeps what is given up.
         observer: Is told what happens.

@@ -210,8 +210,11 @@ class SqlOutbox:
         envelope = self._codec.decode(body, type_hint=type_name)
         destination = Destination(kind, name)
         stream = stream_of(entity, key, envelope) or Stream(entity, key)
-        sent = None if destination.is_local else body
-        return Placed(position, OutboxRow(envelope, destination, stream, sent))
+        if destination.is_local:
+            body = None
+        elif envelope.type_name != type_name:  # it travels under its name of today, in body and all
+            body = self._codec.encode(envelope)
+        return Placed(position, OutboxRow(envelope, destination, stream, body))
 
     async def parked(self, *, limit: int = 100, after: int = 0) -> Sequence[Parked]:
         """Return what was set aside because nobody could read it, oldest first."""

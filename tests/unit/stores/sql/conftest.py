@@ -44,9 +44,9 @@ class Instances:
         self._schema = schema
         self._opened = []
 
-    async def open(self, *types, app="shop"):
+    async def open(self, *types, app="shop", upcasters=()):
         stores = SqlStores(self.url, schema=self._schema)
-        codec = Codec(Registry(types or (Paid, Shipped)))
+        codec = Codec(Registry(types or (Paid, Shipped), upcasters))
         await stores.open(StoresContext(app, codec, self.clock, self.view_models))
         self._opened.append(stores)
         return stores
