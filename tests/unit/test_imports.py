@@ -38,6 +38,12 @@ OPEN_POSTGRES = """
     asyncio.run(SqlStores("postgresql://h/d").migrate())
 """
 
+UPGRADE = """
+    import sourceflow.host.cli
+    sys.argv = ["sourceflow", "db", "upgrade", "--url", "postgresql://h/d"]
+    sourceflow.host.cli.main()
+"""
+
 
 def run(program, *, returns=0):
     ran = subprocess.run(
@@ -90,6 +96,16 @@ def test_the_command_line_names_its_missing_extra():
     )
 
     assert "typer is not installed: pip install 'sourceflow[cli]'" in run(program, returns=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("missing", "extra"), [("sqlalchemy", "sql"), ("alembic", "sql"), ("asyncpg", "postgres")]
+)
+def test_commands_for_databases_name_their_missing_extra(missing, extra):
+    program = WITHOUT.format(missing=missing, statement=UPGRADE)
+
+    said = f"error: {missing} is not installed: pip install 'sourceflow[{extra}]'\n"
+    assert run(program, returns=1).stderr == said
 
 
 @pytest.mark.parametrize(

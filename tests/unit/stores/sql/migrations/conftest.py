@@ -41,6 +41,7 @@ class Place:
         self.url = url
         self.schema = schema
         self.product = parse_url(url).product
+        self._administrators = url
 
     def stores(self, **options):
         return SqlStores(self.url, **{"schema": self.schema, **options})
@@ -70,21 +71,21 @@ class Place:
     async def run(self, script):
         """Run SQL as an operator does, by the database's own means."""
         if self.product == "sqlite":
-            with closing(sqlite3.connect(parse_url(self.url).path)) as connection:
+            with closing(sqlite3.connect(parse_url(self._administrators).path)) as connection:
                 connection.executescript(script)
         else:
             await self._on_server(lambda connection: connection.execute(script))
 
     async def rows(self, query):
         if self.product == "sqlite":
-            with closing(sqlite3.connect(parse_url(self.url).path)) as connection:
+            with closing(sqlite3.connect(parse_url(self._administrators).path)) as connection:
                 return [tuple(row) for row in connection.execute(query)]
         found = await self._on_server(lambda connection: connection.fetch(query))
         return [tuple(row) for row in found]
 
     async def _on_server(self, work):
         settings = {"search_path": self.schema}
-        connection = await asyncpg.connect(self.url, server_settings=settings)
+        connection = await asyncpg.connect(self._administrators, server_settings=settings)
         try:
             return await work(connection)
         finally:
