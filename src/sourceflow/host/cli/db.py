@@ -5,23 +5,22 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from sourceflow.errors import DependencyError, MissingExtraError, StoreConfigurationError
 from sourceflow.host.cli.exits import INTERRUPTED, fail, refuse
+from sourceflow.stores.sql import SqlStores
+from sourceflow.stores.sql.schema import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sourceflow.stores.sql.migrations import SchemaState
-    from sourceflow.stores.sql.stores import SqlStores
 
 __all__ = ("db",)
-
-PREFIX: Final = "sourceflow_"
 
 Url = Annotated[
     str,
@@ -40,7 +39,7 @@ db = typer.Typer(help="Make the tables of SQL stores, and keep them up to date."
 def upgrade(url: Url, prefix: Prefix = PREFIX, schema: Schema = None) -> None:
     """Make the tables, or bring them to the revision that this version needs."""
     with _exits():
-        done = asyncio.run(_stores(url, prefix, schema).migrate())
+        done = asyncio.run(SqlStores(url, prefix=prefix, schema=schema).migrate())
     for revision in done:
         _say(f"revision {revision} has run", "green")
     if not done:
@@ -51,7 +50,7 @@ def upgrade(url: Url, prefix: Prefix = PREFIX, schema: Schema = None) -> None:
 def current(url: Url, prefix: Prefix = PREFIX, schema: Schema = None) -> None:
     """Say which revision the tables are at; end with 1 where this version needs another one."""
     with _exits():
-        state = asyncio.run(_stores(url, prefix, schema).schema_state())
+        state = asyncio.run(SqlStores(url, prefix=prefix, schema=schema).schema_state())
     if not state.is_latest:
         _say(_difference(state), "yellow")
         raise typer.Exit(1)
@@ -62,13 +61,7 @@ def current(url: Url, prefix: Prefix = PREFIX, schema: Schema = None) -> None:
 def sql(url: Url, prefix: Prefix = PREFIX, schema: Schema = None) -> None:
     """Print the SQL that makes the tables in an empty database, without touching one."""
     with _exits():
-        sys.stdout.write(_stores(url, prefix, schema).schema_sql())
-
-
-def _stores(url: str, prefix: str, schema: str | None) -> SqlStores:
-    from sourceflow.stores.sql.stores import SqlStores  # noqa: PLC0415 - the extra may be missing
-
-    return SqlStores(url, prefix=prefix, schema=schema)
+        sys.stdout.write(SqlStores(url, prefix=prefix, schema=schema).schema_sql())
 
 
 def _difference(state: SchemaState) -> str:

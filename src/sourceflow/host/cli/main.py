@@ -27,9 +27,12 @@ def main() -> None:
         if error.name != "typer":
             raise
         sys.exit(str(MissingExtraError("cli", "typer")))
-    from sourceflow.host.cli.db import db  # noqa: PLC0415 - needs the extra
-    from sourceflow.host.cli.demo import demo  # noqa: PLC0415 - needs the extra
-    from sourceflow.host.cli.local import local  # noqa: PLC0415 - needs the extra
+    try:
+        from sourceflow.host.cli.db import db  # noqa: PLC0415 - needs the extra
+        from sourceflow.host.cli.demo import demo  # noqa: PLC0415 - needs the extra
+        from sourceflow.host.cli.local import local  # noqa: PLC0415 - needs the extra
+    except MissingExtraError as error:
+        sys.exit(str(error))
 
     program = typer.Typer(
         name="sourceflow",

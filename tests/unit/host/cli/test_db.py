@@ -12,9 +12,9 @@ import pytest
 from postgres_server import postgres_url
 from typer.testing import CliRunner
 
-from sourceflow.host.cli import db as module
 from sourceflow.host.cli.db import db
 from sourceflow.stores.sql import SqlStores
+from sourceflow.stores.sql.migrations import SchemaState
 from sourceflow.stores.sql.schema import PREFIX
 
 VARIABLE = "SOURCEFLOW_DATABASE_URL"
@@ -93,17 +93,21 @@ def test_tables_are_made_in_the_schema_and_with_the_prefix(call, schema):
 
 
 @pytest.mark.parametrize(
-    ("revision", "said"),
+    ("state", "said"),
     [
-        ("9999", "revision 9999, which this version does not know; its last is 0001\n"),
-        ("0000", "revision 0000; this version needs 0001\n"),
+        (SchemaState(None, "0002", is_known=True), "there are no tables; this version needs rev"),
+        (SchemaState("0001", "0002", is_known=True), "revision 0001; this version needs 0002"),
+        (SchemaState("0003", "0002", is_known=False), "revision 0003, which this version does not"),
     ],
 )
-def test_tables_of_another_revision_are_told_by_the_exit_code(call, url, path, revision, said):
-    call("upgrade", "--url", url)
-    run(path, f"UPDATE {PREFIX}version SET version_num = '{revision}'")
-    done = call("current", "--url", url)
-    assert (done.exit_code, done.stdout) == (1, said)
+def test_tables_of_another_revision_are_told_by_the_exit_code(call, monkeypatch, state, said):
+    async def find(_self):
+        return state
+
+    monkeypatch.setattr(SqlStores, "schema_state", find)
+    done = call("current", "--url", "sqlite://")
+    assert done.exit_code == 1
+    assert done.stdout.startswith(said)
 
 
 def test_newer_tables_are_not_touched(call, url, path):
@@ -163,7 +167,3 @@ def test_an_interrupted_command_says_so(call, url, monkeypatch):
     monkeypatch.setattr(SqlStores, "migrate", interrupt)
     done = call("upgrade", "--url", url)
     assert (done.exit_code, done.stderr) == (130, "interrupted\n")
-
-
-def test_the_prefix_is_that_of_the_stores():
-    assert module.PREFIX == PREFIX
