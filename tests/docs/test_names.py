@@ -12,6 +12,7 @@ import typer.main
 
 import sourceflow
 from sourceflow import errors
+from sourceflow.host.cli.db import db
 from sourceflow.host.cli.demo import demo
 from sourceflow.host.cli.local import local
 from sourceflow.testing import LocalAws, ManualClock
@@ -64,10 +65,17 @@ def commands():
     program = typer.Typer()
     program.command()(demo)
     program.command()(local)
+    program.add_typer(db, name="db")
     return {
-        name: {option for parameter in command.params for option in parameter.opts}
+        name: options_of(command)
         for name, command in typer.main.get_command(program).commands.items()
     }
+
+
+def options_of(command):
+    """Return the options of a command, and of those it consists of."""
+    own = {option for parameter in command.params for option in parameter.opts}
+    return own.union(*map(options_of, getattr(command, "commands", {}).values()))
 
 
 def test_make_targets_exist(document, targets):
@@ -87,7 +95,15 @@ def test_commands_exist(document, commands):
         assert command in commands
 
 
-@pytest.mark.parametrize("command", ["demo", "local"])
+def test_commands_for_databases_exist_and_are_told(documents):
+    known = set(typer.main.get_command(db).commands)
+    pattern = re.compile(r"sourceflow db ([a-z]+)")
+
+    assert {each for document in documents.values() for each in named(document, pattern)} <= known
+    assert set(named(documents["docs/cli.md"], pattern)) == known
+
+
+@pytest.mark.parametrize("command", ["demo", "local", "db"])
 def test_the_options_of_a_command_are_those_it_has(command, commands, documents):
     section = documents["docs/cli.md"].text.partition(f"## sourceflow {command}\n")[2]
     section = section.partition("\n## ")[0]

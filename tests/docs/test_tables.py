@@ -37,7 +37,7 @@ from sourceflow.demo.program import Summary
 from sourceflow.host.cli.exits import INTERRUPTED, WRONG_INPUT
 from sourceflow.messages import codec
 from sourceflow.resilience import CircuitOptions
-from sourceflow.stores.sql import SqlIdempotency
+from sourceflow.stores.sql import SqlIdempotency, SqlStores
 from sourceflow.testing import LocalAws
 from sourceflow.transports.aws import AwsOptions, AwsTransport, DeadLetterMonitor
 from sourceflow.transports.aws.bus import ListenedQueue
@@ -83,16 +83,23 @@ def test_the_table_of_the_idempotency_service_is_that_of_the_class(documents):
     document = documents["docs/guide/idempotency.md"]
     rows = document.table("option", "default", "effect")
 
-    parameters = inspect.signature(SqlIdempotency).parameters.values()
-    assert [row[:2] for row in rows] == [
-        (
-            f"`{each.name}`",
-            "required" if each.default is each.empty else shown(each.default),
-        )
-        for each in parameters
-    ]
+    assert [row[:2] for row in rows] == parameters(SqlIdempotency)
     assert names(document.table("method", "meaning")) == [
         name for name in vars(Idempotency) if not name.startswith("_")
+    ]
+
+
+def test_the_options_of_stores_in_databases_are_those_of_the_class(documents):
+    rows = documents["docs/guide/databases.md"].table("option", "default", "effect")
+
+    assert [row[:2] for row in rows] == parameters(SqlStores)
+
+
+def parameters(made):
+    """Return what a class is made of, as a table shows it."""
+    return [
+        (f"`{each.name}`", "required" if each.default is each.empty else shown(each.default))
+        for each in inspect.signature(made).parameters.values()
     ]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 from sqlalchemy.schema import CreateSchema
 
 from sourceflow.errors import StoreConfigurationError
@@ -193,7 +193,9 @@ class Migrations:
         return state
 
     def _begin(self, connection: Connection) -> None:
-        """Make the schema where it is missing, and see that no table is in the way."""
+        """Make the schema where it is missing, and see that nothing is in the way."""
+        if self._url.product == "postgresql":
+            self._check_encoding(connection)
         if not self._has_schema(
             connection
         ):  # IF NOT EXISTS asks for the right to create, even then
@@ -203,6 +205,15 @@ class Migrations:
             raise StoreConfigurationError(
                 f"{self._place} has {', '.join(sorted(found))}, and no {self._version_table} says "
                 "which version made it: choose another prefix or schema, or take the tables away"
+            )
+
+    def _check_encoding(self, connection: Connection) -> None:
+        """See that the database takes every character that a message may hold."""
+        encoding = connection.execute(text("SHOW server_encoding")).scalar()
+        if encoding != "UTF8":
+            raise StoreConfigurationError(
+                f"{self._url} keeps texts in {encoding}, which cannot hold every character: make "
+                "the database with ENCODING 'UTF8'"
             )
 
     def _has_schema(self, connection: Connection) -> bool:

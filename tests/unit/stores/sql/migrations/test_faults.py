@@ -152,6 +152,15 @@ async def test_a_database_that_is_not_there_is_named():
     assert said.endswith('refuses: database "no_such_orders" does not exist')
 
 
+async def test_a_database_that_cannot_hold_every_character_is_refused(role):
+    name = f"d{secrets.token_hex(8)}"
+    await role.run(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+    url = make_url(postgres_url()).set(database=name)
+    said = await refusal(url.render_as_string(hide_password=False))
+    await role.run(f"DROP DATABASE {name}")
+    assert "keeps texts in SQL_ASCII, which cannot hold every character" in said
+
+
 @pytest.mark.parametrize("option", ["sslmode=maybe", "no_such_setting=1", "work_mem=much"])
 async def test_a_wrong_option_is_named(option):
     name = option.partition("=")[0]
