@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 from sourceflow.bus.changes import Stream
 from sourceflow.bus.middleware import around
+from sourceflow.bus.query import Query
 from sourceflow.bus.wiring import entity_name
 from sourceflow.domain.context import Context
 from sourceflow.domain.entity import Entity
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from sourceflow.bus.middleware import Middleware
     from sourceflow.bus.ports import Stores
     from sourceflow.bus.router import Router
+    from sourceflow.domain.conditions import Condition
     from sourceflow.messages import Envelope, KeyType
 
 __all__ = ("Backstage", "HandlerScope", "StoreReader", "collect")
@@ -55,22 +57,14 @@ class StoreReader:
         self,
         row_type: type[StateT],
         *,
-        where: Mapping[str, object] | None = None,
+        where: Mapping[str, object] | Condition | None = None,
         order_by: str | None = None,
         limit: int | None = None,
         after: StateT | None = None,
     ) -> list[StateT]:
-        """Return rows of a view model.
-
-        Raises:
-            ValueError: A field is neither the key nor among the view model's ``indexes``, or the
-                limit is negative.
-        """
-        if limit is not None and limit < 0:
-            raise ValueError(f"limit is 0 or more, not {limit}")
-        return await self._stores.query(
-            row_type, where=where or {}, order_by=order_by, limit=limit, after=after
-        )
+        """Return rows of a view model; see ``App.query``."""
+        query = Query.of(row_type, where=where, order_by=order_by, limit=limit, after=after)
+        return await self._stores.query(query)
 
 
 class Backstage(NamedTuple):

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, timedelta
 
+    from sourceflow.domain.conditions import Condition
     from sourceflow.domain.context import Context
     from sourceflow.domain.entity import Entity
     from sourceflow.domain.view_model import ViewModel
@@ -59,7 +60,7 @@ class Scope(Protocol):
         self,
         row_type: type[RowT],
         *,
-        where: Mapping[str, object] | None,
+        where: Mapping[str, object] | Condition | None,
         order_by: str | None,
         limit: int | None,
         after: RowT | None,
@@ -97,7 +98,7 @@ class Component:
         self,
         row_type: type[RowT],
         *,
-        where: Mapping[str, object] | None = None,
+        where: Mapping[str, object] | Condition | None = None,
         order_by: str | None = None,
         limit: int | None = None,
         after: RowT | None = None,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sourceflow.bus.middleware import Middleware
     from sourceflow.bus.ports import DeadLetters, Idempotency, ScheduledCommand, Stores, Transport
     from sourceflow.clock import Clock
+    from sourceflow.domain.conditions import Condition
     from sourceflow.domain.entity import Entity
     from sourceflow.domain.view_model import ViewModel
     from sourceflow.host.assembly import Assembly
@@ -321,7 +322,7 @@ class App(Past):
         self,
         row_type: type[RowT],
         *,
-        where: Mapping[str, object] | None = None,
+        where: Mapping[str, object] | Condition | None = None,
         order_by: str | None = None,
         limit: int | None = None,
         after: RowT | None = None,
@@ -330,13 +331,19 @@ class App(Past):
 
         Args:
             row_type: The view model.
-            where: Field to value; all must be equal.
-            order_by: A field; ``-field`` sorts it descending. By key where not given.
+            where: Field to value, all must be equal; or a condition, made by comparing
+                ``field("total")``.
+            order_by: A field; ``-field`` turns the whole order round. By key where not given.
+                None comes before everything else, rows of one value stand in key order; texts are
+                sorted by code points, members of an Enum by their values.
             limit: How many at most.
             after: The last row of the page before; only rows behind it are returned.
 
         Raises:
-            ValueError: A field is neither the key nor among the view model's ``indexes``.
+            ValueError: A field is neither the key nor among the view model's ``indexes``, a value
+                is outside of the limits of messages, the limit is negative, or there are more
+                than 500 values in ``where``.
+            TypeError: A value is not of its field's type.
         """
         return await self._running.reader.query(
             row_type, where=where, order_by=order_by, limit=limit, after=after

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, timedelta
 
+    from sourceflow.domain.conditions import Condition
     from sourceflow.domain.context import Context
     from sourceflow.host.app import App
     from sourceflow.messages import KeyType
@@ -72,7 +73,7 @@ class EdgeScope:
         self,
         row_type: type[StateT],
         *,
-        where: Mapping[str, object] | None,
+        where: Mapping[str, object] | Condition | None,
         order_by: str | None,
         limit: int | None,
         after: StateT | None,

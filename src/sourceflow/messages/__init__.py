@@ -5,6 +5,7 @@ from sourceflow.messages.command import Command, command
 from sourceflow.messages.envelope import Envelope, check_headers, check_message_id
 from sourceflow.messages.event import Event, event
 from sourceflow.messages.ids import new_message_id
+from sourceflow.messages.index import Index, IndexKind
 from sourceflow.messages.key import Key, KeyType, key_text, parse_key
 from sourceflow.messages.meta import SourceflowMeta, validate
 from sourceflow.messages.registry import Registry
@@ -24,6 +25,8 @@ __all__ = (
     "Command",
     "Envelope",
     "Event",
+    "Index",
+    "IndexKind",
     "Key",
     "KeyType",
     "Kind",

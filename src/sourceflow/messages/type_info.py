@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import typing
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
+from sourceflow.errors import InvalidMessageError
 from sourceflow.messages.fields import key_fields, key_type_of, unsupported
+from sourceflow.messages.hints import UNRESOLVED, field_hints
+from sourceflow.messages.index import SORTABLE, Index, index_of
+from sourceflow.messages.limits import LimitError
 from sourceflow.messages.meta import options_of
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from sourceflow.messages.key import KeyType
 
@@ -66,6 +71,7 @@ class StateInfo:
         key_type: The key's type; None likewise.
         key_of: Returns a state's key; raises ``TypeError`` where the type has not exactly one.
         indexes: Fields that it is queried by.
+        compared: What queries may compare and sort by: the key, and each of ``indexes``.
         faults: What keeps an App from using it.
     """
 
@@ -75,7 +81,35 @@ class StateInfo:
     key_type: builtins.type[KeyType] | None
     key_of: Callable[[Any], KeyType] = dataclasses.field(repr=False, compare=False)
     indexes: tuple[str, ...]
+    compared: Mapping[str, Index] = dataclasses.field(repr=False, compare=False)
     faults: tuple[str, ...]
+
+    def index(self, field: str) -> Index:
+        """Return how a field is compared.
+
+        Raises:
+            ValueError: It may not be compared.
+        """
+        found = self.compared.get(field)
+        if found is None:
+            raise ValueError(
+                f"{self.type.__name__} cannot be queried by {field!r}: name it in indexes=(…)"
+            )
+        return found
+
+    def stored(self, state: Any) -> dict[str, Any]:
+        """Return what a store writes into indexes for a row, by field; the key is among them.
+
+        Raises:
+            InvalidMessageError: A text or a number is too long for an index; names the field.
+        """
+        values: dict[str, Any] = {}
+        for name, index in self.compared.items():
+            try:
+                values[name] = index.stored(getattr(state, name))
+            except LimitError as error:
+                raise InvalidMessageError(f"{self.type.__name__}: {name} {error}") from None
+        return values
 
 
 _types: dict[type[Any], TypeInfo] = {}
@@ -141,12 +175,7 @@ def _describe_state(cls: type[Any]) -> StateInfo:
     options = options_of(cls)
     name = options.name or cls.__name__
     field, key_type, faults = _key(cls)
-    fields = set(cls.__struct_fields__)
-    unknown = [
-        f"indexes= names {index!r}, which is no field"
-        for index in options.indexes
-        if index not in fields
-    ]
+    compared, unsorted = _compared(cls, field, options.indexes)
     return StateInfo(
         type=cls,
         name=name,
@@ -154,8 +183,39 @@ def _describe_state(cls: type[Any]) -> StateInfo:
         key_type=key_type,
         key_of=_key_getter(name, field, faults),
         indexes=options.indexes,
-        faults=(*faults, *unknown),
+        compared=compared,
+        faults=(*faults, *unsorted),
     )
+
+
+def _compared(
+    cls: type[Any], key_field: str | None, indexes: tuple[str, ...]
+) -> tuple[dict[str, Index], list[str]]:
+    """Return what a state type is compared by, and what is wrong with its ``indexes``."""
+    try:
+        hints = field_hints(cls)
+    except UNRESOLVED:  # a fault of its own
+        return {}, []
+    compared: dict[str, Index] = {}
+    faults: list[str] = []
+    for name in indexes if key_field is None else (key_field, *indexes):
+        index = index_of(name, hints[name]) if name in hints else None
+        if index is not None:
+            compared[name] = index
+        elif name in hints:
+            faults.append(
+                f"indexes= names {name!r} of the type {_shown(hints[name])}, which cannot be "
+                f"sorted: use {SORTABLE}"
+            )
+        else:
+            faults.append(f"indexes= names {name!r}, which is no field")
+    return compared, faults
+
+
+def _shown(hint: Any) -> str:
+    """Return a type as its source says it."""
+    is_plain = isinstance(hint, type) and not typing.get_args(hint)
+    return hint.__qualname__ if is_plain else str(hint).replace("typing.", "")
 
 
 def _key(cls: type[Any]) -> tuple[str | None, type[KeyType] | None, tuple[str, ...]]:

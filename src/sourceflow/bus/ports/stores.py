@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sourceflow.bus.ports.schedule import Schedule
     from sourceflow.bus.ports.shadow import Shadow
     from sourceflow.bus.ports.unit_of_work import UnitOfWork
+    from sourceflow.bus.query import Query
     from sourceflow.clock import Clock
     from sourceflow.messages import Codec, KeyType
 
@@ -72,16 +73,8 @@ class Stores(Protocol):
         """Return a row, or None."""
         ...
 
-    async def query(
-        self,
-        row_type: type[StateT],
-        *,
-        where: Mapping[str, object],
-        order_by: str | None,
-        limit: int | None,
-        after: StateT | None,
-    ) -> list[StateT]:
-        """Return rows: equal to ``where``, sorted by a field (``-field`` descending), then by key."""
+    async def query(self, query: Query[StateT]) -> list[StateT]:
+        """Return rows."""
         ...
 
     async def shadow(self, row_type: type[Any], *, resume: bool) -> Shadow:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sourceflow.bus.matching import answer
 from sourceflow.errors import NotRunningError
 from sourceflow.stores.memory.command_log import MemoryCommandLog
 from sourceflow.stores.memory.dead_letters import MemoryDeadLetters
@@ -15,13 +16,13 @@ from sourceflow.stores.memory.shadow import MemoryShadow
 from sourceflow.stores.memory.snapshots import Snapshots
 from sourceflow.stores.memory.state import NO_ROW, State
 from sourceflow.stores.memory.unit_of_work import MemoryUnitOfWork
-from sourceflow.stores.memory.view_models import query_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sourceflow.bus.changes import Stream
     from sourceflow.bus.ports import StoresContext
+    from sourceflow.bus.query import Query
     from sourceflow.messages import KeyType
 
 __all__ = ("MemoryStores",)
@@ -70,20 +71,11 @@ class MemoryStores:
         found = self._state.rows.get(row_type, {}).get(key, NO_ROW)
         return None if found.kept is None else self._open.snapshots.give(found.kept)
 
-    async def query(
-        self,
-        row_type: type[StateT],
-        *,
-        where: Mapping[str, object],
-        order_by: str | None,
-        limit: int | None,
-        after: StateT | None,
-    ) -> list[StateT]:
-        """Return rows; see ``query_rows``."""
+    async def query(self, query: Query[StateT]) -> list[StateT]:
+        """Return rows."""
         give = self._open.snapshots.give
-        found = self._state.rows.get(row_type, {}).values()
-        rows = [give(each.kept) for each in found if each.kept is not None]
-        return query_rows(row_type, rows, where=where, order_by=order_by, limit=limit, after=after)
+        found = self._state.rows.get(query.row_type, {}).values()
+        return answer(query, [give(each.kept) for each in found if each.kept is not None])
 
     async def shadow(self, row_type: type[Any], *, resume: bool) -> MemoryShadow:
         """Begin rows beside those that count."""
