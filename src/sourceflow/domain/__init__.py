@@ -1,6 +1,7 @@
 """What users derive their own classes from."""
 
 from sourceflow.domain.aggregate import Aggregate
+from sourceflow.domain.conditions import Condition, field
 from sourceflow.domain.context import Context
 from sourceflow.domain.entity import Entity
 from sourceflow.domain.handlers import DELETE, Delete, handles, projects, subscribes
@@ -11,12 +12,14 @@ from sourceflow.domain.view_model import ViewModel
 __all__ = (
     "DELETE",
     "Aggregate",
+    "Condition",
     "Context",
     "Delete",
     "Entity",
     "Saga",
     "View",
     "ViewModel",
+    "field",
     "handles",
     "projects",
     "subscribes",

@@ -6,7 +6,7 @@ from sourceflow.messages.envelope import Envelope, check_headers, check_message_
 from sourceflow.messages.event import Event, event
 from sourceflow.messages.ids import new_message_id
 from sourceflow.messages.index import Index, IndexKind
-from sourceflow.messages.key import Key, KeyType, key_text, parse_key
+from sourceflow.messages.key import Key, KeyType, is_possible_key, key_text, parse_key
 from sourceflow.messages.meta import SourceflowMeta, validate
 from sourceflow.messages.registry import Registry
 from sourceflow.messages.type_info import (
@@ -39,6 +39,7 @@ __all__ = (
     "command",
     "event",
     "is_message",
+    "is_possible_key",
     "is_upcaster",
     "key_of_state",
     "key_text",

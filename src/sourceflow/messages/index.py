@@ -154,12 +154,15 @@ _STORED: Final[dict[IndexKind, Callable[[Any], None]]] = {
 """What a row may hold and an index may not; all other kinds are short."""
 
 
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
+
+
 def _in_utc(value: datetime) -> datetime:
     try:
         return value.astimezone(UTC)
     except OverflowError:
-        nearest = datetime.max if value.year > 1 else datetime.min
-        return nearest.replace(tzinfo=UTC)
+        return _LAST if value.year > 1 else _FIRST
 
 
 _CONVERTED: Final[dict[IndexKind, Callable[[Any], Any]]] = {

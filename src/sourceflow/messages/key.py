@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
-__all__ = ("Key", "KeyType", "is_key", "is_only_key", "key_problem", "key_text", "parse_key")
+from sourceflow.messages.limits import LimitError, check_text
+
+__all__ = (
+    "Key",
+    "KeyType",
+    "is_key",
+    "is_only_key",
+    "is_possible_key",
+    "key_problem",
+    "key_text",
+    "parse_key",
+)
 
 KeyT = TypeVar("KeyT", str, int, UUID)
 
@@ -43,6 +54,18 @@ def key_problem(key: KeyType) -> str | None:
     if isinstance(key, int) and not -(2**63) <= key < 2**63:
         return "takes more than 64 bits, which no database keeps"
     return None
+
+
+def is_possible_key(key_type: type[KeyType] | None, key: object) -> bool:
+    """Whether there may be anything with this key, where keys are of a type."""
+    if key_type is None or not isinstance(key, key_type) or isinstance(key, bool):
+        return False
+    if isinstance(key, str):
+        try:
+            check_text(key)
+        except LimitError:
+            return False
+    return key_problem(key) is None
 
 
 def key_text(key: KeyType) -> str:

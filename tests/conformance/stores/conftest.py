@@ -26,6 +26,7 @@ from sourceflow.bus.changes import (
 )
 from sourceflow.bus.dead_letter import DeadLetter
 from sourceflow.bus.ports import StoresContext
+from sourceflow.bus.query import Query
 from sourceflow.messages import Codec, Envelope, Registry
 from sourceflow.stores.memory import MemoryStores
 from sourceflow.stores.sql.stores import SqlStores
@@ -237,10 +238,8 @@ class Shop:
     async def list(self, *rows):
         await self.commit(Changes(rows=[self.put(row) for row in rows]))
 
-    async def query(self, **options):
-        return await self.stores.query(
-            Listing, **{"where": {}, "order_by": None, "limit": None, "after": None, **options}
-        )
+    async def query(self, row_type=Listing, **options):
+        return await self.stores.query(Query.of(row_type, **options))
 
     async def everything(self):
         """All that a reader can see; two of them are equal if nothing was written between."""

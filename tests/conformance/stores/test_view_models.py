@@ -112,10 +112,10 @@ async def test_pages_hold_each_row_once_and_in_order(shop, order_by):
     assert len(paged) == len(SHUFFLED)
 
 
-@pytest.mark.parametrize("order_by", ["country", "-country"])
-async def test_rows_with_the_same_value_come_by_key(shop, order_by):
+async def test_rows_with_the_same_value_come_by_key(shop):
     await shop.list(*(shop.Listing(id=key, country="Chile") for key in ("b", "a", "c")))
-    assert keys(await shop.query(order_by=order_by)) == ["a", "b", "c"]
+    assert keys(await shop.query(order_by="country")) == ["a", "b", "c"]
+    assert keys(await shop.query(order_by="-country")) == ["c", "b", "a"]
 
 
 async def test_a_page_goes_on_behind_a_row_that_is_gone(priced):

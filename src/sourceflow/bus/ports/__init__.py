@@ -23,6 +23,7 @@ from sourceflow.bus.ports.transport import (
     TransportContext,
 )
 from sourceflow.bus.ports.unit_of_work import Head, Row, UnitOfWork
+from sourceflow.bus.query import Place, Query
 
 __all__ = (
     "ClaimState",
@@ -45,7 +46,9 @@ __all__ = (
     "Outbox",
     "Outgoing",
     "Parked",
+    "Place",
     "Project",
+    "Query",
     "Receive",
     "Row",
     "Schedule",

@@ -59,7 +59,7 @@ class MemoryShadow:
             if row is None:
                 self._own.rows.pop(key, None)
             else:
-                self._own.rows[key] = self._snapshots.keep(row)
+                self._own.rows[key] = self._snapshots.keep_row(row)
         self._own.position = position
 
     def _check(self) -> None:

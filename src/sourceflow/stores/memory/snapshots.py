@@ -14,6 +14,7 @@ import msgspec
 
 from sourceflow.domain.handlers import DELETE
 from sourceflow.errors import MessageError, ReplayError
+from sourceflow.messages import state_info
 
 if TYPE_CHECKING:
     from sourceflow.messages import Codec, Envelope
@@ -53,6 +54,17 @@ class Snapshots:
         if self._immutable[type(value)]:
             return value
         return _Written(type(value), self._codec.encode_state(value))
+
+    def keep_row(self, row: Any) -> Any:
+        """Return what to store of a view model's row; None of one that is to be removed.
+
+        Raises:
+            InvalidMessageError: It does not fit into the indexes of a database: what memory takes,
+                every other store takes too.
+        """
+        if row is not DELETE:
+            state_info(type(row)).stored(row)
+        return self.keep(row)
 
     def give(self, kept: Any) -> Any:
         """Return the value of what is stored."""

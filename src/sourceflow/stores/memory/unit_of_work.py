@@ -95,7 +95,7 @@ class MemoryUnitOfWork:
         step = changes.stream
         entity = None if step is None else keep(step.entity)
         command = None if step is None or step.command is None else copy(step.command)
-        rows = [(change, keep(change.row)) for change in changes.rows]
+        rows = [(change, self._snapshots.keep_row(change.row)) for change in changes.rows]
         events = [(copy(event), stream) for event, stream in changes.events]
         scheduled = self._schedule.copies(changes.schedule) if changes.schedule else {}
         # Nothing fails from here on.

@@ -19,21 +19,16 @@ from sqlalchemy import (
     MetaData,
     PrimaryKeyConstraint,
     Table,
-    Text,
     UniqueConstraint,
 )
-from sqlalchemy.dialects.postgresql import TEXT as POSTGRES_TEXT
 
 from sourceflow.stores.sql.identifiers import check_prefix, check_schema_name
-from sourceflow.stores.sql.types import Document, Time, counter
+from sourceflow.stores.sql.types import Document, Time, Word, counter
 
-__all__ = ("PREFIX", "Schema", "Word", "build_schema")
+__all__ = ("PREFIX", "Schema", "build_schema")
 
 PREFIX: Final = "sourceflow_"
 """What the names of all tables begin with, unless told otherwise."""
-
-Word: Final = Text().with_variant(POSTGRES_TEXT(collation="C"), "postgresql")
-"""Text that is compared character by character, as Python does it, whatever the database's locale."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +223,7 @@ def _dead_letters(metadata: MetaData, prefix: str) -> Table:
         Column("message_id", Word, nullable=False),
         Column("type", Word, nullable=False),
         Column("reason", Word, nullable=False),
-        Column("error", Text, nullable=False),
+        Column("error", Word, nullable=False),
         Column("subscribers", Document, nullable=False),
         Column("body", LargeBinary, nullable=False),
         Column("attributes", Document, nullable=False),

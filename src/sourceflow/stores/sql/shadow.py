@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from sourceflow.bus.changes import Claim
 from sourceflow.errors import ConflictError
-from sourceflow.messages import key_text
+from sourceflow.messages import key_of_state
 from sourceflow.stores.sql.database import Step, Unfulfilled
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class SqlShadow:
 
     async def begin(self, *, resume: bool) -> None:
         """Take a generation of its own, or the one that an earlier shadow has left."""
-        who = {"view": self._sql.name, "builder": self._builder}
+        who = {"view": self._sql.view.name, "builder": self._builder}
         found = await self._database.write(self._sql.resume, who) if resume else []
         if not found:
             found = await self._database.write(self._sql.begin, who)
@@ -62,20 +62,18 @@ class SqlShadow:
 
     async def _clean(self) -> None:
         """Remove generations that nobody needs, some rows at a time."""
-        while await self._database.write(self._sql.clean, {"view": self._sql.name}):
+        while await self._database.write(self._sql.clean, {"view": self._sql.view.name}):
             pass
 
     async def load(self, keys: Collection[KeyType]) -> Mapping[KeyType, Any]:
         """Return those of its rows that are there."""
         if not keys:
             return {}
-        by_text = {key_text(key): key for key in keys}
-        values = {"generation": self._generation, "keys": list(by_text)}
+        values = {"generation": self._generation, "keys": list(keys)}
         read = self._database.read if self._session is None else self._session.read
-        return {
-            by_text[text]: self._codec.decode_state(self._row_type, document)
-            for text, document in await read(self._sql.load, values)
-        }
+        found = await read(self._sql.load, values)
+        rows = [self._codec.decode_state(self._row_type, document) for (document,) in found]
+        return {key_of_state(row): row for row in rows}
 
     async def save(self, rows: Mapping[KeyType, Any | None], *, position: int) -> None:
         """Keep rows."""
@@ -87,7 +85,11 @@ class SqlShadow:
         self.position = position
 
     def _own(self, **values: Any) -> dict[str, Any]:
-        own = {"view": self._sql.name, "builder": self._builder, "generation": self._generation}
+        own = {
+            "view": self._sql.view.name,
+            "builder": self._builder,
+            "generation": self._generation,
+        }
         return own | values
 
     def _superseded(self) -> ConflictError:
@@ -97,11 +99,11 @@ class SqlShadow:
         return [self._step(key, row) for key, row in rows.items()]
 
     def _step(self, key: KeyType, row: Any | None) -> Step:
-        values: dict[str, Any] = {"generation": self._generation, "key": key_text(key)}
+        values: dict[str, Any] = {"generation": self._generation, "key": key}
         if row is None:
             return Step(self._sql.remove, values)
         values |= {"version": 1 + secrets.randbits(60), "document": self._codec.encode_state(row)}
-        return Step(self._sql.put, values)
+        return Step(self._sql.put, values | self._sql.view.values(row))
 
     async def swap(
         self, project: Project, *, types: Collection[str], claims: Collection[tuple[str, str]]

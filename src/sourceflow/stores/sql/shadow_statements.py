@@ -11,11 +11,11 @@ from sourceflow.stores.sql.database import Statement, Statements
 from sourceflow.stores.sql.database.statement import DIALECTS
 
 if TYPE_CHECKING:
-    from sqlalchemy import Table
     from sqlalchemy.sql import ColumnElement
 
     from sourceflow.stores.sql.schema import Schema
     from sourceflow.stores.sql.url import Product
+    from sourceflow.stores.sql.view_table import ViewTable
 
 __all__ = ("ShadowStatements",)
 
@@ -29,14 +29,13 @@ class ShadowStatements(Statements):
     Args:
         schema: The tables.
         product: Whose SQL it is.
-        name: The view model's.
-        table: Its rows.
+        view: The view model's table.
     """
 
-    def __init__(self, schema: Schema, product: Product, name: str, table: Table) -> None:
+    def __init__(self, schema: Schema, product: Product, view: ViewTable) -> None:
         super().__init__(schema, product)
-        self.name = name
-        self._table = table
+        self.view = view
+        self._table = view.table
 
     @cached_property
     def begin(self) -> Statement:
@@ -102,10 +101,10 @@ class ShadowStatements(Statements):
 
     @cached_property
     def load(self) -> Statement:
-        """Yield keys and documents."""
+        """Yield documents."""
         table = self._table
         return self._compile(
-            select(table.c.key, table.c.document).where(
+            select(table.c.document).where(
                 table.c.generation == bindparam("generation"), self._is_in(table.c.key, "keys")
             )
         )
@@ -113,7 +112,7 @@ class ShadowStatements(Statements):
     @cached_property
     def put(self) -> Statement:
         """Write a row, there or not."""
-        names = ("generation", "key", "version", "document")
+        names = ("generation", "key", "version", "document", *self.view.beside)
         values: dict[str, Any] = {name: bindparam(name) for name in names}
         statement = self._insert(self._table).values(values)
         return self._compile(

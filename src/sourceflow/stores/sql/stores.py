@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from sourceflow.bus.changes import Stream
     from sourceflow.bus.ports import StoresContext
+    from sourceflow.bus.query import Query
     from sourceflow.messages import KeyType
     from sourceflow.stores.sql.command_log import SqlCommandLog
     from sourceflow.stores.sql.database import Database
@@ -191,19 +192,9 @@ class SqlStores:
         """Return a row, or None."""
         return (await self._open.view_models.row(row_type, key)).value
 
-    async def query(
-        self,
-        row_type: type[StateT],
-        *,
-        where: Mapping[str, object],
-        order_by: str | None,
-        limit: int | None,
-        after: StateT | None,
-    ) -> list[StateT]:
+    async def query(self, query: Query[StateT]) -> list[StateT]:
         """Return rows."""
-        return await self._open.view_models.query(
-            row_type, where=where, order_by=order_by, limit=limit, after=after
-        )
+        return await self._open.view_models.query(query)
 
     async def shadow(self, row_type: type[Any], *, resume: bool) -> SqlShadow:
         """Begin rows beside those that count."""

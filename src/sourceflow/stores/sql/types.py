@@ -6,7 +6,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
-from sqlalchemy import JSON, BigInteger, DateTime, Integer, LargeBinary, Text
+from sqlalchemy import ARRAY, JSON, BigInteger, DateTime, Integer, LargeBinary, Text
+from sqlalchemy.dialects.postgresql import TEXT
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 if TYPE_CHECKING:
@@ -14,7 +15,18 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Dialect
 
-__all__ = ("Converting", "Document", "JsonList", "Time", "counter", "micros_of", "time_of")
+__all__ = (
+    "Converting",
+    "Document",
+    "ListOf",
+    "Time",
+    "Word",
+    "counter",
+    "escaped",
+    "micros_of",
+    "time_of",
+    "unescaped",
+)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -57,6 +69,31 @@ class Time(TypeDecorator[datetime]):
         return time_of if product == "sqlite" else None
 
 
+class Word(TypeDecorator[str]):
+    """Text that is compared by code points, as Python does it, whatever the database's locale.
+
+    PostgreSQL takes every character but U+0000, so that one is written as two others there, in a
+    way that keeps the order of texts.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the type of one product."""
+        if dialect.name == "sqlite":  # its own collation, BINARY, is the one
+            return dialect.type_descriptor(Text())
+        return dialect.type_descriptor(TEXT(collation="C"))
+
+    def writer(self, product: str) -> Callable[[Any], Any] | None:
+        """See ``Converting``."""
+        return None if product == "sqlite" else escaped
+
+    def reader(self, product: str) -> Callable[[Any], Any] | None:
+        """See ``Converting``."""
+        return None if product == "sqlite" else unescaped
+
+
 class Document(TypeDecorator[bytes]):
     """A JSON document, kept as it was written: ``json`` on PostgreSQL, text on SQLite."""
 
@@ -76,19 +113,51 @@ class Document(TypeDecorator[bytes]):
         return _bytes_of
 
 
-class JsonList(TypeDecorator[list[Any]]):
-    """A list of numbers or texts as a parameter: a JSON text."""
+class ListOf(TypeDecorator[list[Any]]):
+    """A list of any length as one parameter: an array, or a JSON text on SQLite, which has none."""
 
     impl = Text
     cache_ok = True
 
-    def writer(self, product: str) -> Callable[[Any], Any] | None:  # noqa: ARG002 - the protocol's
+    def __init__(self, element: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.element = element
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the type of one product."""
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else ARRAY(self.element))
+
+    def writer(self, product: str) -> Callable[[Any], Any] | None:
         """See ``Converting``."""
-        return json.dumps
+        element = self.element
+        convert = element.writer(product) if isinstance(element, Converting) else None
+
+        def write(values: list[Any]) -> Any:
+            converted = values if convert is None else [convert(value) for value in values]
+            return json.dumps(converted) if product == "sqlite" else converted
+
+        return write
 
     def reader(self, product: str) -> Callable[[Any], Any] | None:  # noqa: ARG002 - the protocol's
         """See ``Converting``."""
         return None
+
+
+def escaped(text: str | None) -> str | None:
+    """Return a text without U+0000: that becomes U+0001 U+0001, and U+0001 becomes U+0001 U+0002.
+
+    Of two texts, the one that comes first still does.
+    """
+    if text is None or ("\0" not in text and "\1" not in text):
+        return text
+    return text.replace("\1", "\1\2").replace("\0", "\1\1")
+
+
+def unescaped(text: str | None) -> str | None:
+    """Return the text that ``escaped`` was given."""
+    if text is None or "\1" not in text:
+        return text
+    return text.replace("\1\1", "\0").replace("\1\2", "\1")
 
 
 def micros_of(time: datetime | None) -> int | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import ARRAY, any_, bindparam, func, select
+from sqlalchemy import any_, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.dialects.sqlite import pysqlite
 
-from sourceflow.stores.sql.types import Converting, JsonList
+from sourceflow.stores.sql.types import Converting, ListOf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -107,11 +107,11 @@ class Statements:
 
     def _is_in(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
         """Whether a column is among the values of one parameter, a list of any length."""
-        if self._product == "sqlite":  # has no arrays
-            values = func.json_each(bindparam(name, type_=JsonList)).table_valued("value")
-            return column.in_(select(values.c.value))
-        array: ColumnElement[Any] = bindparam(name, type_=ARRAY(column.type))
-        return column == any_(array)
+        values: ColumnElement[Any] = bindparam(name, type_=ListOf(column.type))
+        if self._product == "sqlite":
+            found = func.json_each(values).table_valued("value")
+            return column.in_(select(found.c.value))
+        return column == any_(values)
 
     def _for(self, name: str, count: int, build: Callable[[int], ClauseElement]) -> Statement:
         """Return the statement for so many rows, compiled once."""

@@ -163,7 +163,7 @@ def _dead_letters(op: Operations, prefix: str, schema: str | None) -> None:
         Column("message_id", _word, nullable=False),
         Column("type", _word, nullable=False),
         Column("reason", _word, nullable=False),
-        Column("error", Text, nullable=False),
+        Column("error", _word, nullable=False),
         Column("subscribers", _document, nullable=False),
         Column("body", LargeBinary, nullable=False),
         Column("attributes", _document, nullable=False),
