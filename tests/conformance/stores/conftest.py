@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from enum import IntEnum, StrEnum
 from itertools import count
+from typing import Annotated
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -71,6 +74,51 @@ class Listing(ViewModel, indexes=("total", "country", "seen")):
     notes: list[str] = msgspec.field(default_factory=list)
 
 
+class Color(StrEnum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Level(IntEnum):
+    LOW = 1
+    HIGH = 10
+
+
+class Sample(
+    ViewModel,
+    indexes=(
+        "text", "number", "small", "ratio", "total", "flag", "seen", "day", "ref", "color", "level",
+    ),
+):  # fmt: skip
+    """A field of each kind that can be compared."""
+
+    id: Key[str]
+    text: str | None = None
+    number: int | None = None
+    small: Annotated[int, msgspec.Meta(ge=-100, le=100)] | None = None
+    ratio: float | None = None
+    total: Decimal | None = None
+    flag: bool | None = None
+    seen: datetime | None = None
+    day: date | None = None
+    ref: UUID | None = None
+    color: Color | None = None
+    level: Level | None = None
+
+
+class Numbered(ViewModel, indexes=("country",)):
+    id: Key[int]
+    country: str = ""
+
+
+class Tagged(ViewModel, indexes=("country",)):
+    id: Key[UUID]
+    country: str = ""
+
+
+VIEW_MODELS = (Listing, Sample, Numbered, Tagged)
+
+
 class Backend:
     """Opens stores, one App after the other, all on the same data."""
 
@@ -81,7 +129,7 @@ class Backend:
     async def open(self, app, types, upcasters=()):
         stores = self._stores()
         codec = Codec(Registry(types, upcasters))
-        await stores.open(StoresContext(app, codec, self._clock, (Listing,)))
+        await stores.open(StoresContext(app, codec, self._clock, VIEW_MODELS))
         self._opened.append(stores)
         return stores
 
@@ -133,6 +181,7 @@ class Shop:
     """Stores of one App, and short words for what tests write into them."""
 
     Pay, Paid, Refunded, Order, Listing = Pay, Paid, Refunded, Order, Listing
+    Sample, Numbered, Tagged, Color, Level = Sample, Numbered, Tagged, Color, Level
     queue = Destination("queue", "payments.fifo")
     topic = Destination("topic", "order-events")
     noon = NOON
@@ -211,7 +260,7 @@ class Shop:
         return Changes(claims=[claim], stream=step, **rest)
 
     def put(self, row, expected=0):
-        return RowChange(row_type=Listing, key=row.id, expected=expected, row=row)
+        return RowChange(row_type=type(row), key=row.id, expected=expected, row=row)
 
     def remove(self, key, expected):
         return RowChange(row_type=Listing, key=key, expected=expected, row=DELETE)

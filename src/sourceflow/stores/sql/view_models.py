@@ -148,7 +148,11 @@ class ViewModels:
     def step(self, change: RowChange) -> Step | None:
         """Return what changes a row; None where one that was never there is removed."""
         view = self._view(change.row_type)
-        values = {"view": view.name, "key": change.key, "expected": change.expected}
+        values: dict[str, Any] = {
+            "view": view.name,
+            "key": change.key,
+            "expected": change.expected,
+        }
         if change.row is DELETE:
             return Step(view.sql.remove, values, rows=1) if change.expected else None
         values["document"] = self._codec.encode_state(change.row)

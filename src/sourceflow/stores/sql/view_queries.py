@@ -115,7 +115,10 @@ class ViewQueries(Statements):
         if len(parts) == 1:
             return parts[0].with_only_columns(self._view.table.c.document)
         # Each part is as long as the page at most, so that little is sorted again.
-        numbered = [part.add_columns(literal_column(f"{n}")) for n, part in enumerate(parts)]
+        numbered = [
+            part.add_columns(literal_column(str(number)).label("part"))
+            for number, part in enumerate(parts)
+        ]
         joined = union_all(*(select(part.subquery()) for part in numbered)).subquery()
         document, value, key, part = joined.columns
         columns: list[ColumnElement[Any]] = [part, *self._sorted(value, key, shape)]
