@@ -64,7 +64,9 @@ async def samples(shop):
 def sample(shop, name, index, value):
     if value is not None and name in {"color", "level"}:
         value = {"color": shop.Color, "level": shop.Level}[name](value)
-    return shop.Sample(id=f"k{index:02d}" if value is not None else f"n{index:02d}", **{name: value})
+    return shop.Sample(
+        id=f"k{index:02d}" if value is not None else f"n{index:02d}", **{name: value}
+    )
 
 
 async def paged(shop, limit, row_type, **options):
@@ -240,7 +242,9 @@ async def test_a_text_with_a_null_character_is_kept_in_every_place(shop):
     assert [each.envelope.key for each in await shop.commands(key)] == [key]
     assert [each.envelope.key for each in await shop.events()] == [key]
     letter = await shop.save_letter(error=f"OSError: {name}", type_name=name)
-    assert [each.error for each in await shop.stores.dead_letters.query(DeadLetterFilter())] == [f"OSError: {name}"]
+    assert [each.error for each in await shop.stores.dead_letters.query(DeadLetterFilter())] == [
+        f"OSError: {name}"
+    ]
     assert letter
 
 
