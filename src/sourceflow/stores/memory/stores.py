@@ -18,8 +18,6 @@ from sourceflow.stores.memory.state import NO_ROW, State
 from sourceflow.stores.memory.unit_of_work import MemoryUnitOfWork
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sourceflow.bus.changes import Stream
     from sourceflow.bus.ports import StoresContext
     from sourceflow.bus.query import Query

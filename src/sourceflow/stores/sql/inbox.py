@@ -11,7 +11,7 @@ from sourceflow.bus.changes import Claim
 from sourceflow.bus.message_claims import CLAIMS_LIVE
 from sourceflow.stores.sql.database import Statement, Statements, Step, numbered, row_parameters
 from sourceflow.stores.sql.expiry import Expiry
-from sourceflow.stores.sql.schema import Word
+from sourceflow.stores.sql.types import Word
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

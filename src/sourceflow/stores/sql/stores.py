@@ -17,7 +17,7 @@ from sourceflow.stores.sql.unit_of_work import SqlUnitOfWork
 from sourceflow.stores.sql.url import parse_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from sqlalchemy import Connection
 
