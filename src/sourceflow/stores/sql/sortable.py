@@ -38,7 +38,7 @@ class Sortable(TypeDecorator[Any]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Return the type of one product."""
-        return dialect.type_descriptor(_FORMS[dialect.name][self.kind].type)
+        return _FORMS[dialect.name][self.kind].type
 
     def writer(self, product: str) -> Callable[[Any], Any] | None:
         """See ``Converting``."""

@@ -81,9 +81,8 @@ class Word(TypeDecorator[str]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Return the type of one product."""
-        if dialect.name == "sqlite":  # its own collation, BINARY, is the one
-            return dialect.type_descriptor(Text())
-        return dialect.type_descriptor(TEXT(collation="C"))
+        # SQLite's own collation, BINARY, is the one. The dialect would make VARCHAR of TEXT.
+        return Text() if dialect.name == "sqlite" else TEXT(collation="C")
 
     def writer(self, product: str) -> Callable[[Any], Any] | None:
         """See ``Converting``."""
