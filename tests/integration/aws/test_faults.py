@@ -13,10 +13,11 @@ import pytest
 
 from fault_plan import Fault, FaultPlan, seed_of_this_run
 from fault_proxy import FaultProxy, TemporaryCredentials
+from hurried_calls import hurried_attempt
 from hurried_clock import HurriedClock
+from insistent_sender import send_insistently
 from leftovers import left_in_queues
 from run_size import FULL, sized
-from sourceflow.errors import AwsError, CircuitOpenError
 from sourceflow.testing import LocalAws
 from sourceflow.transports.aws import AwsOptions, AwsTransport
 from sourceflow.transports.aws.client import DirectClient, Endpoint, SqsClient
@@ -81,20 +82,8 @@ class Run:
     async def _send(self, walk):
         """Send the steps of one walk, each when the one before is confirmed."""
         for number in range(self.steps):
-            while not await self._is_sent(walk, number):
-                pass
-
-    async def _is_sent(self, walk, number):
-        """Send a step with the id that it had before: it may have arrived all the same."""
-        try:
-            await self.app.send(self._step(walk, number), message_id=f"step-{walk}-{number}")
-        except CircuitOpenError as error:
-            await self.clock.sleep(error.retry_after.total_seconds())
-        except AwsError:
-            await self.clock.sleep(1)
-        else:
-            return True
-        return False
+            step, message_id = self._step(walk, number), f"step-{walk}-{number}"
+            await send_insistently(self.app, step, message_id, self.clock)
 
     def _step(self, walk, number):
         """Return a step; some take longer than half a lease, some are handled at the second try."""
@@ -137,24 +126,18 @@ def lost_leases(caplog):
     return lambda: sum("the lease on message" in line for line in caplog.messages)
 
 
-def hurry_calls(monkeypatch, times):
+@pytest.fixture
+def hurry(monkeypatch):
     """Make the client's time-outs so many times shorter."""
-    attempt = Caller.attempt
-    monkeypatch.setattr(
-        Caller,
-        "attempt",
-        lambda caller, request, seconds: attempt(caller, request, seconds / times),
-    )
+    return lambda times: monkeypatch.setattr(Caller, "attempt", hurried_attempt(times))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600 if FULL else 120)
 @pytest.mark.parametrize("share", [0.05, 0.3])
-async def test_no_fault_loses_a_message_or_changes_the_order_of_a_group(
-    share, lost_leases, monkeypatch
-):
+async def test_no_fault_loses_a_message_or_changes_the_order_of_a_group(share, lost_leases, hurry):
     clock = HurriedClock(PACE)
-    hurry_calls(monkeypatch, PACE)
+    hurry(PACE)
     aws = LocalAws(clock=clock)
     plan = FaultPlan(seed=seed_of_this_run(), share=share)
     credentials = TemporaryCredentials("test", "test")
@@ -169,9 +152,9 @@ async def test_no_fault_loses_a_message_or_changes_the_order_of_a_group(
 
 @pytest.mark.slow
 @pytest.mark.localstack
-async def test_no_fault_loses_a_message_on_localstack(localstack_url, lost_leases, monkeypatch):
+async def test_no_fault_loses_a_message_on_localstack(localstack_url, lost_leases, hurry):
     clock = HurriedClock()
-    hurry_calls(monkeypatch, LOCALSTACK_HURRY)
+    hurry(LOCALSTACK_HURRY)
     # An outage suspends sends for a minute: on a clock that cannot be hurried, that is for LocalAws.
     plan = FaultPlan(seed=seed_of_this_run(), share=0.05, without={Fault.AWAY})
     credentials = TemporaryCredentials("test", "test")

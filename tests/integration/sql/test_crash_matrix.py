@@ -37,7 +37,7 @@ async def aws(clock):
 
 @pytest.fixture
 def workers(aws, database):
-    workers = Workers(work, aws.endpoint_url, database)
+    workers = Workers(work, aws.endpoint_url, aws.static_credentials(), database)
     yield workers
     workers.end()
 

@@ -17,14 +17,13 @@ from run_size import FULL, sized
 from sourceflow.transports.aws import AwsOptions, AwsTransport
 from sourceflow.transports.aws.client import DirectClient, Endpoint, SqsClient, StaticCredentials
 from trail_book import TrailBook, walked
+from trail_feeder import TrailFeeder
 from trail_worker import work
-from trails import DEAD_LETTER_QUEUES, QUEUES, Step, only_sent, walkers
+from trails import DEAD_LETTER_QUEUES, QUEUES, only_sent, walkers
 from workers import Workers
 
 PACE = 20.0
 """Seconds of the tests' clock in one second: what a dead worker held is free after one and a half."""
-
-TRAILS = 8
 
 BACKLOG = 80
 """Steps that wait at least while workers are killed."""
@@ -32,46 +31,12 @@ BACKLOG = 80
 CREDENTIALS = StaticCredentials("test", "test")
 
 
-class Feeder:
-    """Keeps workers busy until it is told to end.
-
-    Attributes:
-        sent: How many steps of each trail were sent.
-    """
-
-    def __init__(self, app, book):
-        self._app = app
-        self._book = book
-        self._ending = False
-        self.sent = 0
-
-    async def run(self):
-        while not self._ending:
-            if self.sent * TRAILS - await self._book.steps() < BACKLOG:
-                await self._app.send_many(
-                    [Step(id=f"t{trail}", number=self.sent, takes=0.5) for trail in range(TRAILS)]
-                )
-                self.sent += 1
-            else:
-                await asyncio.sleep(0.02)
-
-    def end(self):
-        self._ending = True
-
-
-async def until_steps(book, count):
-    """Wait until so many steps are handled."""
-    async with asyncio.timeout(60):
-        while await book.steps() < count:  # noqa: ASYNC110 - other processes handle them
-            await asyncio.sleep(0.01)
-
-
 async def kill_rounds(book, workers, clock, random):
     """Kill one of two workers at a random moment, start another, and so on."""
     pair = [workers.start(clock), workers.start(clock)]
-    for _ in range(sized(4, 20)):
+    for _ in range(sized(3, 20)):
         handled = await book.steps()
-        await until_steps(book, handled + 10 + random.randrange(40))
+        await book.until_steps(handled + 10 + random.randrange(40))
         victim = pair.pop(random.randrange(2))
         victim.kill()
         assert await victim.wait() == -signal.SIGKILL
@@ -110,16 +75,15 @@ async def test_one_of_two_workers_killed_again_and_again_changes_no_effect(datab
         TrailBook(database.stores()) as book,
         asyncio.TaskGroup() as tasks,
     ):
-        workers = Workers(work, url, database)
-        feeder = Feeder(app, book)
+        workers = Workers(work, url, CREDENTIALS, database)
+        feeder = TrailFeeder(app, book, backlog=BACKLOG, takes=0.5)
         try:
             tasks.create_task(feeder.run())
             await kill_rounds(book, workers, clock, Random(seed))
             feeder.end()
-            trails = {f"t{trail}": feeder.sent for trail in range(TRAILS)}
-            assert await book.settled(trails) == walked(trails)
+            assert await book.settled(feeder.trails) == walked(feeder.trails)
             assert await left(url, clock) == {}
-            assert await book.state(trails) == walked(trails)
+            assert await book.state(feeder.trails) == walked(feeder.trails)
         finally:
             feeder.end()
             workers.end()

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ("Batch", "read_batch")
 
 _FAILURE: Final = {"Code": "InternalError", "Message": "Please try again."}
+_DEDUPLICATION: Final = "MessageDeduplicationId"
+_COPY: Final = ".copy"
 _MEMBER: Final = re.compile(r"(.+\.member)\.(\d+)\.(.+)")
 
 
@@ -48,6 +50,22 @@ class Batch(NamedTuple):
         kept = [place for place, each in enumerate(self.ids, 1) if each not in ids]
         numbers = {str(old): new for new, old in enumerate(kept, 1)}
         return urlencode([*_renumbered(fields, numbers)]).encode()
+
+    def copy(self) -> bytes:
+        """Return a request that sends the same once more, and is no repetition to a FIFO queue."""
+        if self.is_json:
+            request = json.loads(self.body)
+            for entry in request["Entries"]:
+                if _DEDUPLICATION in entry:
+                    entry[_DEDUPLICATION] += _COPY
+            return json.dumps(request).encode()
+        fields = parse_qsl(self.body.decode(), keep_blank_values=True)
+        return urlencode(
+            [
+                (name, value + _COPY if name.endswith(f".{_DEDUPLICATION}") else value)
+                for name, value in fields
+            ]
+        ).encode()
 
     def answer_without_success(self, answer: bytes | None, ids: Collection[str]) -> bytes:
         """Return an answer in which some entries have failed; None stands for an empty one."""

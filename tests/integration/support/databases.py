@@ -38,6 +38,11 @@ class SqlDatabase:
         """Which database it is."""
         return "sqlite" if self.schema is None else "postgresql"
 
+    @property
+    def path(self) -> str:
+        """The file of a SQLite database."""
+        return self.url.removeprefix("sqlite:///")
+
     def stores(self, **options: Any) -> SqlStores:
         """Return stores in it."""
         return SqlStores(self.url, schema=self.schema, **options)

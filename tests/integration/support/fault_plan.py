@@ -48,6 +48,9 @@ BATCHES: Final = frozenset(
 )
 """Operations whose entries may fail one by one."""
 
+SENDS: Final = frozenset({"SendMessageBatch", "PublishBatch"})
+"""Operations that send messages."""
+
 HOT: Final = BATCHES | {"ReceiveMessage"}
 """Operations that carry messages: only these meet faults."""
 
@@ -70,17 +73,23 @@ class FaultPlan:
         seed: Where the draws begin.
         share: The part of the hot calls that meet a fault.
         without: Kinds that are left out.
+        twice: The part of the sends whose messages come twice.
 
     Attributes:
         calls: How many hot calls there were.
+        doubled: How many sends came twice.
         met: How often each fault was dealt.
     """
 
-    def __init__(self, *, seed: int, share: float, without: Collection[Fault] = ()) -> None:
+    def __init__(
+        self, *, seed: int, share: float, without: Collection[Fault] = (), twice: float = 0.0
+    ) -> None:
         self.seed = seed
         self.share = share
+        self.twice = twice
         self.kinds = tuple(kind for kind in Fault if kind not in without)
         self.calls = 0
+        self.doubled = 0
         self.met: Counter[Fault] = Counter()
         self.random = Random(seed)
         self._deck: list[Fault] = []
@@ -96,6 +105,12 @@ class FaultPlan:
         fault = self._deal(operation)
         self.met[fault] += 1
         return fault
+
+    def doubles(self, operation: str) -> bool:
+        """Return whether what the next call of an operation sends comes twice."""
+        doubles = operation in SENDS and self.random.random() < self.twice
+        self.doubled += doubles
+        return doubles
 
     def _deal(self, operation: str) -> Fault:
         fits = operation in BATCHES
@@ -113,4 +128,7 @@ class FaultPlan:
 
     def __str__(self) -> str:
         faults = sum(self.met.values())
-        return f"{SEED}={self.seed}: {faults} faults in {self.calls} calls, share {self.share}"
+        return (
+            f"{SEED}={self.seed}: {faults} faults in {self.calls} calls, share {self.share}; "
+            f"{self.doubled} sent twice"
+        )

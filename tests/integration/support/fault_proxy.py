@@ -221,6 +221,8 @@ class FaultProxy:
         if fault in {Fault.SOME_FAILED_BEFORE, Fault.SOME_FAILED_AFTER}:
             return await self._with_failed_entries(request, fault)
         reply = await self._pass_on(request, request.body)
+        if self.plan is not None and self.plan.doubles(request.operation):
+            await self._pass_on(request, read_batch(request.operation, request.body).copy())
         if fault is Fault.LATE:
             await self._clock.sleep(LATE)
         if fault is Fault.INTERNAL_ERROR:

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from run_size import sized
 from sourceflow.bus.changes import Stream
 from sourceflow.bus.ports import DeadLetterFilter, StoresContext
 from sourceflow.clock import SystemClock
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ("TrailBook", "TrailState", "walked")
 
-PATIENCE: Final = 60.0
+PATIENCE: Final = sized(60, 1800)
 """Seconds that a trail may take to be complete."""
 
 
@@ -106,6 +107,12 @@ class TrailBook:
     async def steps(self) -> int:
         """Return how many steps have been handled."""
         return sum(map(len, (await self._rows(VIEW_MODELS[1])).values()))
+
+    async def until_steps(self, count: int) -> None:
+        """Wait until so many steps have been handled."""
+        async with asyncio.timeout(PATIENCE):
+            while await self.steps() < count:  # noqa: ASYNC110 - other processes handle them
+                await asyncio.sleep(0.01)
 
     async def state(self, trails: Mapping[str, int]) -> TrailState:
         """Return everything as it is."""

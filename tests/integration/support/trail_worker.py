@@ -6,31 +6,40 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from death_points import die_at
+from hurried_calls import hurried_attempt
+from hurried_clock import HurriedClock
 from sourceflow.transports.aws import AwsOptions, AwsTransport
-from sourceflow.transports.aws.client import StaticCredentials
+from sourceflow.transports.aws.client.caller import Caller
 from trails import routed, trails
 
 if TYPE_CHECKING:
     from databases import SqlDatabase
     from sourceflow.clock import Clock
+    from sourceflow.transports.aws.client import CredentialsProvider
 
 __all__ = ("work",)
 
 
-def work(url: str, database: SqlDatabase, clock: Clock, boundary: str | None = None) -> None:
+def work(
+    url: str,
+    credentials: CredentialsProvider,
+    database: SqlDatabase,
+    clock: Clock,
+    boundary: str | None = None,
+) -> None:
     """Work in this process, until SIGTERM or death.
 
     Args:
         url: Where AWS answers.
+        credentials: What it is asked with.
         database: Where everything is kept.
         clock: The time.
         boundary: Where to die; None to live on.
     """
     if boundary is not None:
         die_at(boundary)
-    transport = AwsTransport(
-        AwsOptions(region="us-east-1", endpoint_url=url),
-        routed,
-        credentials=StaticCredentials("test", "test"),
-    )
+    if isinstance(clock, HurriedClock):
+        Caller.attempt = hurried_attempt(clock.pace)  # type: ignore[method-assign]
+    options = AwsOptions(region="us-east-1", endpoint_url=url)
+    transport = AwsTransport(options, routed, credentials=credentials)
     asyncio.run(trails(transport, database.stores(), clock).run())

@@ -39,7 +39,6 @@ __all__ = (
     "QUEUES",
     "VIEW_MODELS",
     "Step",
-    "TrailWatch",
     "only_sent",
     "routed",
     "trails",
@@ -123,29 +122,25 @@ def _grown(state: Any, message: Any) -> tuple[int, ...]:
     return (*before, message.number)
 
 
-class TrailWatch:
-    """Sees each step before it has an effect; here it only lets it take its time.
+class Pace:
+    """How long steps take.
 
-    Args:
+    Attributes:
         clock: The time.
     """
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
 
-    async def step(self, command: Step, attempt: int) -> None:
-        """Be called while a step is handled."""
-        if command.takes:
-            await self.clock.sleep(command.takes)
-
 
 class Hikes(Saga[Hike]):
-    def __init__(self, watch: TrailWatch) -> None:
-        self._watch = watch
+    def __init__(self, pace: Pace) -> None:
+        self._clock = pace.clock
 
     @handles
     async def step(self, hike: Hike | None, command: Step) -> Hike:
-        await self._watch.step(command, self.context.attempt)
+        if command.takes:
+            await self._clock.sleep(command.takes)
         self.raise_event(Stepped(id=command.id, number=command.number))
         self.raise_event(Marked(id=command.id, number=command.number))
         return Hike(id=command.id, numbers=_grown(hike, command))
@@ -213,11 +208,9 @@ def only_sent(bus: Any) -> Any:
     return bus.send.command(Step, queue="steps.fifo")
 
 
-def trails(
-    transport: Transport, stores: Stores, clock: Clock, watch: TrailWatch | None = None
-) -> App:
-    """Return the App."""
+def trails(transport: Transport, stores: Stores, clock: Clock, **more: Any) -> App:
+    """Return the App; it takes ``more``."""
     components = [Hikes, Albums, Tallies, Guide, Arrivals, Marks, LaterMarks]
-    services = [watch or TrailWatch(clock)]
-    app = App(components, name="trails", stores=stores, services=services, clock=clock)
+    services = [Pace(clock)]
+    app = App(components, name="trails", stores=stores, services=services, clock=clock, **more)
     return app.use(transport)
