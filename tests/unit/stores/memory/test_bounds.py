@@ -55,6 +55,13 @@ async def test_a_commands_claim_is_remembered_for_as_long_as_the_log(inbox, cloc
     assert inbox.taken([claim(1, "")]) == {claim(1, "")}
 
 
+async def test_old_claims_of_subscribers_are_forgotten_also_where_only_commands_come(inbox, clock):
+    inbox.put([claim(1)])
+    await clock.advance(timedelta(hours=25))
+    inbox.put([claim(2, "")])
+    assert inbox.taken([claim(1), claim(2, "")]) == {claim(2, "")}
+
+
 def test_of_too_many_claims_the_oldest_make_room(inbox, monkeypatch):
     monkeypatch.setattr("sourceflow.stores.memory.inbox.CLAIMS_KEPT", 2)
     inbox.put([claim(number) for number in range(4)])
