@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, bindparam, literal_column, or_, select
+from sqlalchemy import and_, bindparam, literal_column, or_, select, update
 
 from sourceflow.bus.ports import Logged
 from sourceflow.messages import key_text
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from sourceflow.stores.sql.schema import Schema
 
 __all__ = ("SqlEventLog",)
+
+log = logging.getLogger(__name__)
 
 PAGE: Final = 500
 """Events that one query reads."""
@@ -46,6 +49,17 @@ class SqlEventLog:
         self._database = database
         self._codec = codec
         self._sql = _EventStatements(schema, database.product)
+
+    async def open(self) -> None:
+        """Make entries readable that were restored from another cluster of PostgreSQL.
+
+        Transaction ids are a cluster's own. Where one stands in the log that this cluster has not
+        given out yet, all entries go back to the order of their positions.
+        """
+        if self._sql.foreign is None or not await self._database.read(self._sql.foreign, {}):
+            return
+        log.warning("the event log was restored from another cluster: its order is set anew")
+        await self._database.write(self._sql.adopt, {})
 
     async def read(
         self, *, after: int = 0, types: Collection[str] | None = None, key: KeyType | None = None
@@ -156,6 +170,23 @@ class _EventStatements(Statements):
         return self._compile(
             select(table.c.position).where(*self._settled()).order_by(*order).limit(1)
         )
+
+    @cached_property
+    def foreign(self) -> Statement | None:
+        """Yield a row where an entry has a transaction id that is yet to come."""
+        if self._product == "sqlite":
+            return None
+        next_one: ColumnElement[Any] = literal_column(
+            "pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+        )
+        table = self._schema.events
+        return self._compile(select(table.c.position).where(table.c.xid >= next_one).limit(1))
+
+    @cached_property
+    def adopt(self) -> Statement:
+        """Let entries be older than all transactions."""
+        table = self._schema.events
+        return self._compile(update(table).where(table.c.xid != 0).values(xid=0))
 
     def append(self, count: int) -> Statement:
         """Return the statement that appends so many events, in order."""

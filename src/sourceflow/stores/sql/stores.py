@@ -99,6 +99,7 @@ class SqlStores:
             await database.administer(
                 migrations.upgrade if self._create_schema else migrations.check
             )
+            await parts.events.open()
             await parts.view_models.open(context.view_models)
         except BaseException:
             await database.aclose()

@@ -41,11 +41,11 @@ class Instances:
         self.url = url
         self.clock = ManualClock()
         self.view_models = (Listing,)
-        self._schema = schema
+        self.schema = schema
         self._opened = []
 
     async def open(self, *types, app="shop", upcasters=()):
-        stores = SqlStores(self.url, schema=self._schema)
+        stores = SqlStores(self.url, schema=self.schema)
         codec = Codec(Registry(types or (Paid, Shipped), upcasters))
         await stores.open(StoresContext(app, codec, self.clock, self.view_models))
         self._opened.append(stores)
