@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -142,8 +143,10 @@ class MessageClaims:
         while True:
             await self._clock.sleep(RENEW_AFTER.total_seconds())
             due = self._clock.monotonic() - RENEW_AFTER.total_seconds()
-            for owned in [each for each in self._held if each.since <= due]:
-                await self._renew(owned)
+            async with asyncio.TaskGroup() as tasks:  # side by side: databases commit them together
+                for owned in self._held:
+                    if owned.since <= due:
+                        tasks.create_task(self._renew(owned))
 
     async def _renew(self, owned: OwnedClaim) -> None:
         try:

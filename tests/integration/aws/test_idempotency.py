@@ -20,6 +20,9 @@ from sourceflow.stores.sql import SqlIdempotency
 from sourceflow.testing import LocalAws
 from sourceflow.transports.aws import AwsOptions, AwsTransport
 
+PACE = 10
+"""A lease of 30 seconds lasts 3 of the machine's: enough for a busy one to renew it."""
+
 
 class Pay(Command):
     id: Key[str]
@@ -75,7 +78,7 @@ class Instance:
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def keys(request, tmp_path):
     """Makes services that share their keys."""
-    clock = HurriedClock(20)
+    clock = HurriedClock(PACE)
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path / 'keys.db'}"
         yield lambda: SqlIdempotency(url, clock=clock)
@@ -115,7 +118,7 @@ async def start(keys, till):
                 services=[till],
                 idempotency=keys(),
                 observer=ends,
-                clock=HurriedClock(20),
+                clock=HurriedClock(PACE),
             ).use(transport)
             async with app:
                 yield Instance(app, ends)
