@@ -15,7 +15,9 @@ __all__ = ("DeadLetter", "DeadLetterFilter", "describe_error")
 MAX_ERROR: Final = 4_096
 """Characters of an error's text that are kept."""
 
-_NO_TEXT: Final = re.compile("[\ud800-\udfff\ufffe\uffff]")
+_NO_TEXT: Final = re.compile("[\x00\ud800-\udfff\ufffe\uffff]")
+"""What UTF-8, SQS or PostgreSQL does not take; the last takes no character zero
+(https://www.postgresql.org/docs/current/datatype-character.html)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from sourceflow.bus.dead_letter import DeadLetterFilter
+from sourceflow.bus.dead_letter import DeadLetterFilter, describe_error
 
 ALL = DeadLetterFilter()
 
@@ -26,6 +26,16 @@ async def test_a_saved_letter_has_an_id_and_is_found_by_it_as_it_was(shop, lette
     assert saved.subscribers == ("Orders.paid", "Sales.paid")
     assert saved.attributes == {"type": "Pay"}
     assert saved.body == b"\x00\xff"
+
+
+async def test_a_letter_is_kept_whatever_its_error_and_its_message_say(shop, letters):
+    saved = await shop.save_letter(
+        "x" * 255,
+        error=describe_error(ValueError("a\x00b\ud800c\uffff")),
+        body=b'{"id": "\\u0000"}\x00',
+        attributes={"note": '"\\u0000"'},
+    )
+    assert await letters.get(saved.id) == saved
 
 
 async def test_a_letter_that_is_not_there_is_none(letters):

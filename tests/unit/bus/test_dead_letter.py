@@ -15,6 +15,7 @@ class UnreadableError(Exception):
     [
         (ValueError("no"), "ValueError: no"),
         (ValueError("a\ud800b\ufffe\uffff"), "ValueError: a\ufffdb\ufffd\ufffd"),
+        (ValueError("a\x00b"), "ValueError: a\ufffdb"),
         (UnreadableError(), "UnreadableError: (its text cannot be read)"),
         (ValueError("x" * 9999), f"ValueError: {'x' * (MAX_ERROR - 12)}"),
     ],

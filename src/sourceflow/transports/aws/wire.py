@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from base64 import urlsafe_b64encode
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import msgspec
 
 from sourceflow.messages import key_text
+from sourceflow.messages.meta import MAX_NAME
 from sourceflow.transports.aws.client import AttributeValue
 
 if TYPE_CHECKING:
@@ -98,15 +99,20 @@ class Arrived(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Identified(msgspec.Struct):
-    id: str
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
 
 
 def envelope_id(body: bytes) -> str | None:
-    """Return the id inside a document, or None where it can't be read."""
+    """Return the id inside a document, or None where it can't be read or is none to keep.
+
+    Whoever has written it, a dead letter is kept under this id: databases index no long ones, and
+    do not take every character.
+    """
     try:
-        return _IDENTIFIED.decode(body).id or None
+        found = _IDENTIFIED.decode(body).id
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return None  # the transport's own id stands in
+    return found if found.isprintable() else None
 
 
 class _NotificationAttribute(msgspec.Struct, rename="pascal"):
