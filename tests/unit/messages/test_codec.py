@@ -144,6 +144,22 @@ def test_an_alias_is_read(codec):
     assert isinstance(codec.decode(body, type_hint="orders.create").message, PlaceOrder)
 
 
+@pytest.mark.parametrize(
+    ("body", "version"),
+    [
+        (document(dataversion=7), 7),
+        (document(), 1),
+        (document(type="Nobody", data=None, dataversion=2), 2),
+        (document(dataversion=0), None),
+        (b"{", None),
+        (b"\xff", None),
+        (b"[" * 5000, None),
+    ],
+)
+def test_the_version_of_a_document_is_told_where_it_can_be_read(codec, body, version):
+    assert codec.version_in(body) == version
+
+
 def test_an_older_version_is_read(codec):
     assert codec.decode(document(dataversion=1)).message.order_id == "o-1"
 
