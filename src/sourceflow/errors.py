@@ -19,6 +19,9 @@
     │   ├── DepthExceededError      causes itself without end
     │   ├── RejectedError           a handler rejected it for good
     │   ├── HandlerEndedError       something was sent after its handler  (RuntimeError)
+    │   ├── NoConnectionError       there is none for own SQL            (RuntimeError)
+    │   ├── StatementError          a statement of a handler's own SQL failed
+    │   │   └── ConstraintError     it broke a constraint of a table
     │   └── UseSelfSendError        ``app.send`` called inside a handler (RuntimeError)
     ├── ReplayError                 a stored message can't be read or run again
     ├── DependencyError             a thing outside this process does not answer
@@ -58,6 +61,7 @@ __all__ = (
     "AwsTransientError",
     "CircuitOpenError",
     "ConflictError",
+    "ConstraintError",
     "DependencyError",
     "DepthExceededError",
     "Discard",
@@ -69,6 +73,7 @@ __all__ = (
     "MessageError",
     "MessageTooLargeError",
     "MissingExtraError",
+    "NoConnectionError",
     "NoHandlerError",
     "NotFoundError",
     "NotRunningError",
@@ -79,6 +84,7 @@ __all__ = (
     "SendManyError",
     "Settlement",
     "SourceflowError",
+    "StatementError",
     "StoreConfigurationError",
     "UnknownTypeError",
     "UseSelfSendError",
@@ -221,13 +227,32 @@ class RejectedError(HandlingError):
 
 
 class HandlerEndedError(HandlingError, RuntimeError):
-    """Raised when a task that a handler left behind sends or raises something: it would be lost."""
+    """Raised when a task that a handler left behind sends, raises or writes something.
+
+    It would be lost.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(
             f"{message} came after its handler had ended, and would be lost: await everything "
             "inside the handler"
         )
+
+
+class NoConnectionError(HandlingError, RuntimeError):
+    """Raised when a handler asks for a connection for its own SQL where there is none to have."""
+
+
+class StatementError(HandlingError):
+    """Raised when a statement of a handler's own SQL fails, or is not one that can be run.
+
+    The handler fails with it, also where it catches it: what PostgreSQL does after a failed
+    statement, every database is taken to do here. The error of the driver is its cause.
+    """
+
+
+class ConstraintError(StatementError):
+    """Raised when a handler's own SQL breaks a constraint: a unique key, a foreign key, a check."""
 
 
 class UseSelfSendError(HandlingError, RuntimeError):

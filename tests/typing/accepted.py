@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
+from sqlalchemy import Column, Integer, MetaData, Table, delete, insert, select, text, update
 
 import sourceflow
 from sourceflow import (
@@ -19,6 +20,7 @@ from sourceflow import (
     App,
     ClaimState,
     Command,
+    Connection,
     Context,
     Delete,
     Discard,
@@ -136,6 +138,19 @@ class Stock(Saga[None]):
         assert_type(await self.find(Order, "o-1"), Order | None)
         assert_type(await self.get(OrderSummary, command.shelf), OrderSummary)
         self.raise_event(PlainEvent(order_id="o-1"))
+        await self.write_down(await self.connection())
+
+    async def write_down(self, connection: Connection) -> None:
+        stock = Table("stock", MetaData(), Column("shelf", Integer))
+        rows = await connection.execute(
+            "SELECT shelf FROM stock WHERE shelf = :shelf", {"shelf": 1}
+        )
+        assert_type(rows, list[tuple[Any, ...]])
+        await connection.execute(insert(stock), {"shelf": 1})
+        await connection.execute(update(stock).values(shelf=2))
+        await connection.execute(delete(stock))
+        await connection.execute(select(stock.c.shelf))
+        await connection.execute(text("SELECT 1"))
 
 
 class Orders(Aggregate[Order]):

@@ -108,6 +108,11 @@ class Handlers(Saga[Order]):
         await self.find(NotAComponent, command.order_id)  # error
         await self.get(Order, 1.5)  # error
         await self.query(Order)  # error
+        connection = await self.connection()
+        await connection.execute(1)  # error
+        await connection.execute("SELECT :a", [1])  # error
+        await connection.commit()  # error
+        self.connection().execute("SELECT 1")  # error
         await self.send(command, message_id=1)  # error
         await self.send(command, headers={"a": 1})  # error
         await self.send(command, delay=5)  # error

@@ -47,6 +47,7 @@ async def call_handler(
         NotFoundError: The handler asks for state that does not exist.
         AlreadyExistsError: It creates an entity that exists.
         HandlingError: It returned something else than its state.
+        StatementError: It went on after a failure of its own SQL.
     """
     if state is None:
         if handler.state_use == "required":
@@ -69,6 +70,7 @@ async def call_handler(
     finally:
         scope.has_ended = True
         handling.reset(token)
+    scope.check()
     if type(result) is handler.state_type and key_of_state(result) == key:
         return result
     return _other_than_state(handler, result, key)

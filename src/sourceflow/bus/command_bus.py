@@ -12,6 +12,7 @@ from sourceflow.bus.middleware import around
 from sourceflow.bus.ports import Head
 from sourceflow.bus.router import stream_name
 from sourceflow.bus.scope import Backstage, HandlerScope, collect
+from sourceflow.bus.work import Work
 from sourceflow.errors import DuplicateError, NoHandlerError
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class CommandBus:
       in one transaction, or none of them is.
     - The number is the head's plus one, and is taken only if the head has not moved since it was
       read: numbers have no gap, and the log is in the order of taking effect.
-    - The handler runs before that transaction opens, so a slow one holds up nobody but its entity.
+    - The handler runs before that transaction opens, so a slow one holds up nobody but its entity;
+      unless it opens it early, for SQL of its own.
     """
 
     def __init__(
@@ -121,7 +123,7 @@ class CommandBus:
                 head = await uow.head(stream, handler.state_type, claim)
             if head.claimed:
                 raise DuplicateError(f"{command.type_name} {command.id} was handled before")
-            run = await self._run(command, handler, head, attempt)
+            run = await self._run(command, handler, head, attempt, uow)
             if run is None:  # a middleware stopped it
                 return (), None
             scope, entity = run
@@ -152,17 +154,18 @@ class CommandBus:
         handler: Handler,
         head: Head,
         attempt: int,
-        *,
-        is_replay: bool = False,
+        uow: UnitOfWork | None,
     ) -> tuple[HandlerScope, Any]:
         """Run a saga's method; return what it collected, and the new state."""
+        if uow is not None:
+            await uow.restore(0)  # a hook may call twice; the last run counts
         numbered = handler.state_type is not None
         scope = HandlerScope(
             self._backstage,
             command,
+            uow,
             sequence=head.number + 1 if numbered else None,
             attempt=attempt,
-            is_replay=is_replay,
         )
         message = command.message
         entity = await call_handler(
@@ -181,7 +184,7 @@ class CommandBus:
         """Gather what becomes of events that were raised, and project inline views."""
         if not events:
             return ()
-        rows = Rows(uow.row)
+        work = Work(uow, Rows(uow.row))
         projected: list[tuple[Envelope[Any], str]] = []
         dispatched: list[Envelope[Any]] = []
         for event in events:
@@ -190,11 +193,11 @@ class CommandBus:
             inline, later = self._router.event_plan(type(event.message))
             changes.events.append((event, stream))
             for handler in inline:
-                await self._events.run(handler, event, rows, attempt)
+                await self._events.run(handler, event, work, attempt)
                 projected.append((event, handler.name))
             for place in later:
                 changes.outbox.append(self._router.row(event, place, stream))
-        changes.rows = rows.changes()
+        changes.rows = work.rows.changes()
         return projected
 
     async def again(
@@ -206,7 +209,7 @@ class CommandBus:
             The new state, ``DELETE`` or ``UNCHANGED``, and the events it raised.
         """
         head = Head(sequence - 1, entity, claimed=False)
-        run = await self._run(command, handler, head, 1, is_replay=True)
+        run = await self._run(command, handler, head, 1, None)
         if run is None:
             return UNCHANGED, []
         scope, state = run

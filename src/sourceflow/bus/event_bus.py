@@ -14,6 +14,7 @@ from sourceflow.bus.conflict import retry_conflicts
 from sourceflow.bus.middleware import around
 from sourceflow.bus.scope import Backstage, HandlerScope
 from sourceflow.bus.wiring import is_view
+from sourceflow.bus.work import Work
 from sourceflow.domain.handlers import DELETE
 from sourceflow.errors import DependencyError, Discard, DuplicateError
 
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
     from sourceflow.bus.locks import KeyedLocks
     from sourceflow.bus.middleware import Middleware
     from sourceflow.bus.observer import Observer
-    from sourceflow.bus.ports import Row, Stores
+    from sourceflow.bus.ports import Row, Stores, UnitOfWork
     from sourceflow.bus.router import Router
     from sourceflow.bus.timer import Timer
     from sourceflow.bus.wiring import Wiring
+    from sourceflow.bus.work import Savepoint
     from sourceflow.clock import Clock
     from sourceflow.domain.binding import Handler
     from sourceflow.messages import Envelope, KeyType
@@ -203,14 +205,14 @@ class EventBus:
         async with self._stores.begin() as uow:
             claims = [Claim(event.source, event.id, handler.name) for handler in handlers]
             taken = await uow.claimed(claims)
-            rows = Rows(uow.row)
+            work = Work(uow, Rows(uow.row))
             for handler, claim in zip(handlers, claims, strict=True):
                 if claim in taken:
                     delivered.done.append(handler.name)
                 else:
-                    await self._attempt(handler, claim, event, rows, changes, delivered, attempt)
+                    await self._attempt(handler, claim, event, work, changes, delivered, attempt)
             if changes.claims:
-                changes.rows = rows.changes()
+                changes.rows = work.rows.changes()
                 if arrived and any(is_view(handler) for handler in handlers):
                     changes.events.append((event, None))
                 delivered.rows = await uow.commit(changes)
@@ -226,26 +228,26 @@ class EventBus:
         handler: Handler,
         claim: Claim,
         event: Envelope[Any],
-        rows: Rows,
+        work: Work,
         changes: Changes,
         delivered: Delivered,
         attempt: int,
     ) -> None:
-        savepoint = rows.save()
+        savepoint = await work.save()
         try:
-            scope = await self.run(handler, event, rows, attempt)
+            scope = await self.run(handler, event, work, attempt)
             stream = Stream(handler.name, event.key)
             outbox = [self._router.command_row(each, stream) for each in scope.commands]
             schedule = self._router.schedule_rows(scope.schedule, stream)
         except DependencyError:
             raise
         except Discard as discard:
-            rows.restore(savepoint)
+            await work.restore(savepoint)
             self._observer.failed(event, handler.name, discard)
             changes.claims.append(claim)
             delivered.done.append(handler.name)
         except Exception as error:  # noqa: BLE001 - a subscriber may raise anything; it is reported
-            rows.restore(savepoint)
+            await work.restore(savepoint)
             self._observer.failed(event, handler.name, error)
             delivered.failed.append((handler.name, error))
         else:
@@ -256,7 +258,7 @@ class EventBus:
             delivered.projected.append(handler.name)
 
     async def run(
-        self, handler: Handler, event: Envelope[Any], rows: Rows, attempt: int
+        self, handler: Handler, event: Envelope[Any], work: Work, attempt: int
     ) -> HandlerScope:
         """Run a subscriber through the hooks, in a transaction that is somebody else's.
 
@@ -266,42 +268,39 @@ class EventBus:
         Raises:
             Exception: Whatever it raised.
         """
-        savepoint = rows.save()
-        scope = await self._handle(event, handler, rows, savepoint, attempt)
+        savepoint = await work.save()
+        scope = await self._handle(event, handler, work, savepoint, attempt)
         if scope is None:  # stopped, or its failure was caught: nothing half done is left
-            rows.restore(savepoint)
-            return self._scope(event, attempt)
+            await work.restore(savepoint)
+            return self._scope(event, work.uow, attempt)
         return scope
-
-    def _scope(self, event: Envelope[Any], attempt: int) -> HandlerScope:
-        return HandlerScope(self._backstage, event, sequence=event.sequence, attempt=attempt)
 
     async def _handle_once(
         self,
         event: Envelope[Any],
         handler: Handler,
-        rows: Rows,
-        savepoint: dict[Any, Any],
+        work: Work,
+        savepoint: Savepoint,
         attempt: int,
     ) -> HandlerScope:
         """Run a subscriber; return what it collected."""
-        rows.restore(savepoint)  # a hook may call twice; the last run counts
-        scope = self._scope(event, attempt)
+        await work.restore(savepoint)  # a hook may call twice; the last run counts
+        scope = self._scope(event, work.uow, attempt)
         if is_view(handler):
-            await self._project(handler, event, rows, scope)
+            await self._project(handler, event, work.rows, scope)
         else:
             await call_handler(self._wiring, handler, scope, event.message)
         return scope
+
+    def _scope(self, event: Envelope[Any], uow: UnitOfWork | None, attempt: int) -> HandlerScope:
+        return HandlerScope(self._backstage, event, uow, sequence=event.sequence, attempt=attempt)
 
     async def project(self, handler: Handler, event: Envelope[Any], rows: Rows) -> None:
         """Project an event for a replay or a rebuild: through the hooks, and nothing leaves."""
         await self._replay(event, handler, rows)
 
     async def _replay_once(self, event: Envelope[Any], handler: Handler, rows: Rows) -> None:
-        scope = HandlerScope(
-            self._backstage, event, sequence=event.sequence, attempt=1, is_replay=True
-        )
-        await self._project(handler, event, rows, scope)
+        await self._project(handler, event, rows, self._scope(event, None, 1))
 
     async def _project(
         self, handler: Handler, event: Envelope[Any], rows: Rows, scope: HandlerScope
@@ -309,6 +308,8 @@ class EventBus:
         row_type = handler.state_type
         assert row_type is not None
         for key in row_keys(handler, event):
+            if scope.has_ended:  # with the row before
+                scope = scope.anew()
             result = await call_handler(
                 self._wiring,
                 handler,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 from sourceflow.bus.changes import Stream
+from sourceflow.bus.handler_connection import HandlerConnection
 from sourceflow.bus.middleware import around
 from sourceflow.bus.query import Query
 from sourceflow.bus.wiring import entity_name
 from sourceflow.domain.context import Context
 from sourceflow.domain.entity import Entity
-from sourceflow.errors import HandlerEndedError, NotFoundError
+from sourceflow.errors import HandlerEndedError, NoConnectionError, NotFoundError
 from sourceflow.messages import new_message_id
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from sourceflow.bus.middleware import Middleware
-    from sourceflow.bus.ports import Stores
+    from sourceflow.bus.ports import Reads, Stores, UnitOfWork
     from sourceflow.bus.router import Router
     from sourceflow.domain.conditions import Condition
     from sourceflow.messages import Envelope, KeyType
@@ -36,11 +37,15 @@ class StoreReader:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
 
+    @property
+    def _reads(self) -> Reads:
+        return self._stores
+
     async def find(self, state_type: type[StateT], key: KeyType) -> StateT | None:
         """Return an entity or a row, or None."""
         if issubclass(state_type, Entity):
-            return await self._stores.load(Stream(entity_name(state_type), key), state_type)
-        return await self._stores.find(state_type, key)
+            return await self._reads.load(Stream(entity_name(state_type), key), state_type)
+        return await self._reads.find(state_type, key)
 
     async def get(self, state_type: type[StateT], key: KeyType) -> StateT:
         """Return an entity or a row.
@@ -64,7 +69,7 @@ class StoreReader:
     ) -> list[StateT]:
         """Return rows of a view model; see ``App.query``."""
         query = Query.of(row_type, where=where, order_by=order_by, limit=limit, after=after)
-        return await self._stores.query(query)
+        return await self._reads.query(query)
 
 
 class Backstage(NamedTuple):
@@ -96,6 +101,13 @@ class HandlerScope(StoreReader):
 
     What it sends and raises is collected here and written with everything else, or dropped.
 
+    Args:
+        backstage: What all scopes have in common.
+        cause: The message.
+        uow: Its transaction; None while history is run again.
+        sequence: Its number, or that of the command behind it.
+        attempt: 1 for the first handling.
+
     Attributes:
         cause: The message.
         sequence: Its number, or that of the command behind it.
@@ -110,7 +122,8 @@ class HandlerScope(StoreReader):
         "_attempt",
         "_backstage",
         "_context",
-        "_is_replay",
+        "_has_connection",
+        "_uow",
         "cause",
         "commands",
         "events",
@@ -123,10 +136,10 @@ class HandlerScope(StoreReader):
         self,
         backstage: Backstage,
         cause: Envelope[Any],
+        uow: UnitOfWork | None,
         *,
         sequence: int | None,
         attempt: int,
-        is_replay: bool = False,
     ) -> None:
         self._stores = backstage.stores
         self._backstage = backstage
@@ -137,8 +150,54 @@ class HandlerScope(StoreReader):
         self.events: list[Envelope[Any]] = []
         self.has_ended = False
         self._attempt = attempt
-        self._is_replay = is_replay
+        self._uow = uow
+        self._has_connection = False
         self._context: Context | None = None
+
+    def anew(self) -> Self:
+        """Return the scope of the same handler's next run for the same message."""
+        return type(self)(
+            self._backstage,
+            self.cause,
+            self._uow,
+            sequence=self.sequence,
+            attempt=self._attempt,
+        )
+
+    @property
+    def _is_replay(self) -> bool:
+        return self._uow is None
+
+    @property
+    def _reads(self) -> Reads:
+        return self._stores if self._uow is None else self._uow.reads
+
+    async def connection(self) -> HandlerConnection:
+        """Begin the transaction for SQL of the handler's own.
+
+        Raises:
+            HandlerEndedError: The handler has returned.
+            NoConnectionError: History is run again, or the stores have no SQL.
+        """
+        if self.has_ended:
+            raise HandlerEndedError("self.connection()")
+        if self._uow is None:
+            raise NoConnectionError(
+                "history is run again: what self.connection() has written before must not be "
+                "written twice; leave it out where self.context.is_replay"
+            )
+        self._has_connection = True
+        return HandlerConnection(await self._uow.connection(), self)
+
+    def check(self) -> None:
+        """Say whether all of the handler's own SQL has succeeded.
+
+        Raises:
+            SourceflowError: What the first failure was.
+        """
+        if self._has_connection:
+            assert self._uow is not None
+            self._uow.check()
 
     @property
     def context(self) -> Context:

@@ -2,6 +2,7 @@
 
 from sourceflow.domain.aggregate import Aggregate
 from sourceflow.domain.conditions import Condition, field
+from sourceflow.domain.connection import Connection
 from sourceflow.domain.context import Context
 from sourceflow.domain.entity import Entity
 from sourceflow.domain.handlers import DELETE, Delete, handles, projects, subscribes
@@ -13,6 +14,7 @@ __all__ = (
     "DELETE",
     "Aggregate",
     "Condition",
+    "Connection",
     "Context",
     "Delete",
     "Entity",

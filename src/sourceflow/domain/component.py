@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from sourceflow.domain.conditions import Condition
+    from sourceflow.domain.connection import Connection
     from sourceflow.domain.context import Context
     from sourceflow.domain.entity import Entity
     from sourceflow.domain.view_model import ViewModel
@@ -48,6 +49,10 @@ class Scope(Protocol):
         """Let an event leave with the unit of work."""
         ...
 
+    async def connection(self) -> Connection:
+        """Begin the unit of work's transaction, for SQL of the user's own."""
+        ...
+
     async def find(self, state_type: type[StateT], key: KeyType) -> StateT | None:
         """Return an entity or a row, or None."""
         ...
@@ -81,6 +86,21 @@ class Component:
     def context(self) -> Context:
         """The circumstances of the message that is handled now."""
         return self._scope.context
+
+    async def connection(self) -> Connection:
+        """Return a connection for SQL of one's own, in the transaction of this handler.
+
+        What it writes is committed with everything else that the handler does, or is gone with it.
+        Needs ``SqlStores``. It begins the transaction early: until the handler has ended, on SQLite
+        nobody else writes, and on PostgreSQL one connection of the pool is taken.
+
+        Raises:
+            NoConnectionError: The stores have no SQL; or history is run again
+                (``self.context.is_replay``), and the statements must not take effect twice.
+            HandlerEndedError: The handler has returned.
+            DependencyError: The database does not answer.
+        """
+        return await self._scope.connection()
 
     async def find(self, state_type: type[StateT], key: KeyType) -> StateT | None:
         """Return an entity or a row of a view model, or None where there is none."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from sourceflow.errors import NoConnectionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,6 +62,14 @@ class EdgeScope:
             RuntimeError: Always.
         """
         raise RuntimeError(f"{type(event).__name__} was raised outside of a saga's handler")
+
+    async def connection(self) -> NoReturn:
+        """Refuse: there is no transaction.
+
+        Raises:
+            NoConnectionError: Always.
+        """
+        raise NoConnectionError("no message is handled here: self.connection() belongs to handlers")
 
     async def find(self, state_type: type[StateT], key: KeyType) -> StateT | None:
         """Return an entity or a row, or None."""

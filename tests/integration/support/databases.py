@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+import sqlite3
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -46,6 +48,22 @@ class SqlDatabase:
     def stores(self, **options: Any) -> SqlStores:
         """Return stores in it."""
         return SqlStores(self.url, schema=self.schema, **options)
+
+    def name(self, table: str) -> str:
+        """Return a table's name with the schema."""
+        return table if self.schema is None else f"{self.schema}.{table}"
+
+    async def run(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run a statement beside the stores, as a user's tool does; return its rows."""
+        if self.schema is None:
+            path = self.url.removeprefix("sqlite:///")
+            with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as file:
+                return file.execute(statement).fetchall()
+        connection = await asyncpg.connect(self.url)
+        try:
+            return [tuple(row) for row in await connection.fetch(statement)]
+        finally:
+            await connection.close()
 
 
 @asynccontextmanager

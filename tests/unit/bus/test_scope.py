@@ -15,7 +15,7 @@ from sourceflow import (
     handles,
     projects,
 )
-from sourceflow.errors import NotFoundError
+from sourceflow.errors import NoConnectionError, NotFoundError
 
 
 class Go(Command):
@@ -118,3 +118,9 @@ async def test_a_negative_limit_is_refused(bench):
     with pytest.raises(ValueError, match="limit is 0 or more, not -1"):
         await bench.app.query(Row, limit=-1)
     assert await bench.app.query(Row, limit=0) == []
+
+
+async def test_own_sql_needs_stores_that_have_sql(bench, look):
+    look.act = lambda saga: saga.connection()
+    with pytest.raises(NoConnectionError, match=r"self.connection\(\) needs SqlStores"):
+        await bench.app.send(Go(id="a"))

@@ -13,7 +13,7 @@ from sourceflow.bus.ports.idempotency import (
 from sourceflow.bus.ports.logs import CommandLog, EventLog, Logged, LoggedCommand
 from sourceflow.bus.ports.schedule import Fired, Schedule, ScheduledCommand
 from sourceflow.bus.ports.shadow import Project, Shadow
-from sourceflow.bus.ports.stores import Stores, StoresContext
+from sourceflow.bus.ports.stores import Reads, Stores, StoresContext
 from sourceflow.bus.ports.transport import (
     Delivery,
     Depth,
@@ -49,6 +49,7 @@ __all__ = (
     "Place",
     "Project",
     "Query",
+    "Reads",
     "Receive",
     "Row",
     "Schedule",

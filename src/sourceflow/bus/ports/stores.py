@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sourceflow.messages import Codec, KeyType
 
 __all__ = (
+    "Reads",
     "Stores",
     "StoresContext",
 )
@@ -43,7 +44,23 @@ class StoresContext(NamedTuple):
     view_models: Collection[type[Any]] = ()
 
 
-class Stores(Protocol):
+class Reads(Protocol):
+    """What answers the reads of handlers and of callers."""
+
+    async def load(self, stream: Stream, entity_type: type[StateT]) -> StateT | None:
+        """Return an entity, or None."""
+        ...
+
+    async def find(self, row_type: type[StateT], key: KeyType) -> StateT | None:
+        """Return a row, or None."""
+        ...
+
+    async def query(self, query: Query[StateT]) -> list[StateT]:
+        """Return rows."""
+        ...
+
+
+class Stores(Reads, Protocol):
     """Where state, logs, outbox, inbox and schedule are kept.
 
     Attributes:
@@ -63,18 +80,6 @@ class Stores(Protocol):
 
     def begin(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """Begin a unit of work."""
-        ...
-
-    async def load(self, stream: Stream, entity_type: type[StateT]) -> StateT | None:
-        """Return an entity, or None."""
-        ...
-
-    async def find(self, row_type: type[StateT], key: KeyType) -> StateT | None:
-        """Return a row, or None."""
-        ...
-
-    async def query(self, query: Query[StateT]) -> list[StateT]:
-        """Return rows."""
         ...
 
     async def shadow(self, row_type: type[Any], *, resume: bool) -> Shadow:

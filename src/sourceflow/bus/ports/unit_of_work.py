@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from sourceflow.bus.changes import Changes, Claim, OutboxRow, Stream
+    from sourceflow.bus.ports.stores import Reads
+    from sourceflow.domain.connection import Connection
     from sourceflow.messages import KeyType
 
 __all__ = (
@@ -48,12 +50,50 @@ class Row(NamedTuple, Generic[StateT]):
 class UnitOfWork(Protocol):
     """One transaction around the handling of one message.
 
-    Reads come first and take no write lock; ``commit`` is the only write and is atomic: all of it
-    or nothing. Leaving without a commit leaves nothing behind.
+    Reads come first and take no write lock, unless a handler asks for a ``connection``. ``commit``
+    is atomic, with all that was done on the connection: all of it or nothing. Leaving without a
+    commit leaves nothing behind.
 
     A commit is shielded from cancellation: one that has begun is waited for, and only then does
     the cancellation go on. So nothing is written after the task that asked for it has ended.
     """
+
+    @property
+    def reads(self) -> Reads:
+        """Where handlers read: it sees what was done on the connection."""
+        ...
+
+    async def connection(self) -> Connection:
+        """Begin the transaction, if it has not begun, for SQL of the handler's own.
+
+        Raises:
+            NoConnectionError: The stores have no SQL.
+            DependencyError: The database does not answer.
+        """
+        ...
+
+    def check(self) -> None:
+        """Say whether everything on the connection has succeeded; else nothing will be committed.
+
+        Raises:
+            SourceflowError: What the first failure was.
+        """
+        ...
+
+    async def save(self) -> int:
+        """Return a mark: the place between what one handler and the next do on the connection."""
+        ...
+
+    async def restore(self, mark: int) -> None:
+        """Undo what was done on the connection since a mark, failures included.
+
+        Args:
+            mark: What ``save`` returned; 0 is the beginning.
+
+        Raises:
+            ConflictError: The database has undone more than that by itself.
+        """
+        ...
 
     async def head(self, stream: Stream, entity_type: type[Any], claim: Claim | None) -> Head:
         """Return the head of a stream and whether a claim is taken, in one read."""
@@ -85,6 +125,7 @@ class UnitOfWork(Protocol):
             DuplicateError: A claim, or the command's place in the log, is taken.
             ConflictError: The stream's head or a row has moved on since it was read, or a
                 scheduled command waits no more that is to be taken back.
+            StatementError: What was done on the connection cannot be committed.
             DependencyError: The store does not answer; nothing is known to be written.
         """
         ...

@@ -19,7 +19,7 @@ from sourceflow.stores.memory.unit_of_work import MemoryUnitOfWork
 
 if TYPE_CHECKING:
     from sourceflow.bus.changes import Stream
-    from sourceflow.bus.ports import StoresContext
+    from sourceflow.bus.ports import Reads, StoresContext
     from sourceflow.bus.query import Query
     from sourceflow.messages import KeyType
 
@@ -44,7 +44,7 @@ class MemoryStores:
 
     async def open(self, context: StoresContext) -> None:
         """Make ready."""
-        self._opened = _Opened(self._state, context)
+        self._opened = _Opened(self._state, context, self)
 
     async def aclose(self) -> None:
         """Nothing is held open; what is kept stays readable."""
@@ -121,7 +121,7 @@ class _Opened:
 
     __slots__ = ("commands", "events", "inbox", "outbox", "schedule", "snapshots", "unit_of_work")
 
-    def __init__(self, state: State, context: StoresContext) -> None:
+    def __init__(self, state: State, context: StoresContext, reads: Reads) -> None:
         self.snapshots = Snapshots(context.codec)
         self.inbox = MemoryInbox(state, context.clock)
         self.outbox = MemoryOutbox(state, context.app)
@@ -129,5 +129,5 @@ class _Opened:
         self.events = MemoryEventLog(state, self.snapshots)
         self.schedule = MemorySchedule(state, context.app, self.snapshots, self.outbox)
         self.unit_of_work = MemoryUnitOfWork(
-            state, self.snapshots, self.inbox, self.outbox, self.schedule, context.clock
+            state, self.snapshots, self.inbox, self.outbox, self.schedule, context.clock, reads
         )

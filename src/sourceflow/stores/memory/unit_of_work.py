@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from sourceflow.bus.changes import UNCHANGED
 from sourceflow.bus.ports import Head, Row
-from sourceflow.errors import ConflictError, DuplicateError
+from sourceflow.errors import ConflictError, DuplicateError, NoConnectionError
 from sourceflow.stores.memory.state import (
     NO_ROW,
     HandledCommand,
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from sourceflow.bus.changes import Changes, Claim, OutboxRow, RowChange, Stream, StreamChange
+    from sourceflow.bus.ports import Reads
     from sourceflow.clock import Clock
     from sourceflow.messages import Envelope, KeyType
     from sourceflow.stores.memory.inbox import MemoryInbox
@@ -39,7 +40,7 @@ class MemoryUnitOfWork:
     it raises before it changes anything.
     """
 
-    __slots__ = ("_clock", "_inbox", "_outbox", "_schedule", "_snapshots", "_state")
+    __slots__ = ("_clock", "_inbox", "_outbox", "_schedule", "_snapshots", "_state", "reads")
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class MemoryUnitOfWork:
         outbox: MemoryOutbox,
         schedule: MemorySchedule,
         clock: Clock,
+        reads: Reads,
     ) -> None:
         self._state = state
         self._snapshots = snapshots
@@ -56,12 +58,27 @@ class MemoryUnitOfWork:
         self._outbox = outbox
         self._schedule = schedule
         self._clock = clock
+        self.reads = reads
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Nothing was begun that could be left behind."""
+
+    async def connection(self) -> NoReturn:
+        """There is none."""
+        raise NoConnectionError("self.connection() needs SqlStores: there is no SQL in memory")
+
+    def check(self) -> None:
+        """Nothing can have failed."""
+
+    async def save(self) -> int:
+        """Return the one mark that there is."""
+        return 0
+
+    async def restore(self, mark: int) -> None:
+        """Nothing was done that could be undone."""
 
     async def head(self, stream: Stream, entity_type: type[Any], claim: Claim | None) -> Head:
         """Return the head of a stream and whether a claim is taken."""

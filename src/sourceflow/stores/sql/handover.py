@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from sourceflow.errors import StatementError
 from sourceflow.stores.sql.database import Unfulfilled
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Handover:
         self._commits.add(ended)
         try:
             yield
-        except Unfulfilled:  # nothing was written
+        except (Unfulfilled, StatementError):  # nothing was written
             raise
         except BaseException:
             self._lose()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql import ColumnElement
 
     from sourceflow.clock import Clock
-    from sourceflow.stores.sql.database import Database, Session
+    from sourceflow.stores.sql.database import Database, Reader, Session
     from sourceflow.stores.sql.schema import Schema
 
 __all__ = ("SqlInbox",)
@@ -41,13 +41,16 @@ class SqlInbox:
         self._sql = _ClaimStatements(schema, database.product)
         self._expiry = Expiry(database, schema, schema.claims)
 
-    async def claimed(self, claims: Sequence[Claim]) -> Collection[Claim]:
+    async def claimed(
+        self, claims: Sequence[Claim], reader: Reader | None = None
+    ) -> Collection[Claim]:
         """Return those of the claims that are taken."""
+        reader = reader or self._database
         taken: set[Claim] = set()
         for start in range(0, len(claims), CHUNK):
             chunk = [claim._asdict() for claim in claims[start : start + CHUNK]]
             statement = self._sql.taken(len(chunk))
-            rows = await self._database.read(statement, numbered(chunk))
+            rows = await reader.read(statement, numbered(chunk))
             taken |= {Claim(*row) for row in rows}
         return taken
 

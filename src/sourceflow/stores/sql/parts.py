@@ -9,6 +9,7 @@ from sourceflow.stores.sql.command_log import SqlCommandLog
 from sourceflow.stores.sql.event_log import SqlEventLog
 from sourceflow.stores.sql.inbox import SqlInbox
 from sourceflow.stores.sql.outbox import SqlOutbox
+from sourceflow.stores.sql.own_statements import OwnStatements
 from sourceflow.stores.sql.schedule import SqlSchedule
 from sourceflow.stores.sql.streams import Streams
 from sourceflow.stores.sql.view_models import ViewModels
@@ -36,6 +37,7 @@ class Parts:
         outbox: What is on its way out.
         schedule: Commands that wait until they are due.
         view_models: Rows of view models.
+        own: Statements that users write themselves.
     """
 
     database: Database
@@ -47,6 +49,7 @@ class Parts:
     outbox: SqlOutbox
     schedule: SqlSchedule
     view_models: ViewModels
+    own: OwnStatements
 
     @classmethod
     def of(cls, database: Database, schema: Schema, context: StoresContext) -> Self:
@@ -63,4 +66,5 @@ class Parts:
             outbox=outbox,
             schedule=SqlSchedule(database, schema, context, outbox),
             view_models=ViewModels(database, schema, codec),
+            own=OwnStatements(database.product),
         )

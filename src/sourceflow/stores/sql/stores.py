@@ -11,6 +11,7 @@ from sourceflow.stores.sql.dead_letters import SqlDeadLetters
 from sourceflow.stores.sql.expiry import CLEANUP_INTERVAL, check_interval
 from sourceflow.stores.sql.migrations import Migrations
 from sourceflow.stores.sql.parts import Parts
+from sourceflow.stores.sql.reads import SqlReads
 from sourceflow.stores.sql.schema import PREFIX, build_schema
 from sourceflow.stores.sql.shadow import SqlShadow
 from sourceflow.stores.sql.unit_of_work import SqlUnitOfWork
@@ -185,17 +186,21 @@ class SqlStores:
         """Begin a unit of work."""
         return SqlUnitOfWork(self._open)
 
+    @property
+    def _reads(self) -> SqlReads:
+        return SqlReads(self._open, None)
+
     async def load(self, stream: Stream, entity_type: type[StateT]) -> StateT | None:
         """Return an entity, or None."""
-        return (await self._open.streams.head(stream, entity_type, None)).entity
+        return await self._reads.load(stream, entity_type)
 
     async def find(self, row_type: type[StateT], key: KeyType) -> StateT | None:
         """Return a row, or None."""
-        return (await self._open.view_models.row(row_type, key)).value
+        return await self._reads.find(row_type, key)
 
     async def query(self, query: Query[StateT]) -> list[StateT]:
         """Return rows."""
-        return await self._open.view_models.query(query)
+        return await self._reads.query(query)
 
     async def shadow(self, row_type: type[Any], *, resume: bool) -> SqlShadow:
         """Begin rows beside those that count."""

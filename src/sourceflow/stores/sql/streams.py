@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sourceflow.bus.changes import Claim, Stream, StreamChange
     from sourceflow.messages import Codec
-    from sourceflow.stores.sql.database import Database
+    from sourceflow.stores.sql.database import Database, Reader
     from sourceflow.stores.sql.schema import Schema
 
 __all__ = ("Streams",)
@@ -37,22 +37,29 @@ class Streams:
         self._codec = codec
         self._sql = _StreamStatements(schema, database.product)
 
-    async def head(self, stream: Stream, entity_type: type[Any], claim: Claim | None) -> Head:
+    async def head(
+        self,
+        stream: Stream,
+        entity_type: type[Any],
+        claim: Claim | None,
+        reader: Reader | None = None,
+    ) -> Head:
         """Return a head and whether a command is in the log, in one read."""
+        reader = reader or self._database
         values = {"entity": stream.entity, "key": key_text(stream.key)}
         if claim is None:
-            rows = await self._database.read(self._sql.load, values)
+            rows = await reader.read(self._sql.load, values)
             number, state, claimed = (*rows[0], False) if rows else (0, None, False)
         else:
             values |= {"source": claim.source, "message_id": claim.message_id}
-            ((number, state, claimed),) = await self._database.read(self._sql.head, values)
+            ((number, state, claimed),) = await reader.read(self._sql.head, values)
         entity = None if state is None else self._codec.decode_state(entity_type, state)
         return Head(number or 0, entity, bool(claimed))
 
-    async def number(self, stream: Stream) -> int:
+    async def number(self, stream: Stream, reader: Reader | None = None) -> int:
         """Return the last number of a stream; 0 before the first."""
         values = {"entity": stream.entity, "key": key_text(stream.key)}
-        rows = await self._database.read(self._sql.load, values)
+        rows = await (reader or self._database).read(self._sql.load, values)
         return rows[0][0] if rows else 0
 
     def steps(self, change: StreamChange) -> Iterator[Step]:

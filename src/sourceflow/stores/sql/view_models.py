@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sourceflow.bus.changes import RowChange
     from sourceflow.bus.query import Query
     from sourceflow.messages import Codec, KeyType
-    from sourceflow.stores.sql.database import Database
+    from sourceflow.stores.sql.database import Database, Reader, Transaction
     from sourceflow.stores.sql.schema import Schema
 
 __all__ = ("ViewModels",)
@@ -85,35 +85,43 @@ class ViewModels:
             )
         return found
 
-    async def row(self, row_type: type[RowT], key: KeyType) -> Row[RowT]:
+    async def row(
+        self, row_type: type[RowT], key: KeyType, reader: Reader | None = None
+    ) -> Row[RowT]:
         """Return a row and its version."""
-        rows = await self._find(row_type, key)
+        rows = await self._find(row_type, key, reader)
         if not rows:
             return Row(0, None)
         version, document = rows[0]
         return Row(version, self._codec.decode_state(row_type, document))
 
-    async def version(self, row_type: type[Any], key: KeyType) -> int:
+    async def version(self, row_type: type[Any], key: KeyType, reader: Reader | None = None) -> int:
         """Return a row's version; 0 where there is none."""
-        rows = await self._find(row_type, key)
+        rows = await self._find(row_type, key, reader)
         return rows[0][0] if rows else 0
 
-    async def _find(self, row_type: type[Any], key: KeyType) -> list[Sequence[Any]]:
+    async def _find(
+        self, row_type: type[Any], key: KeyType, reader: Reader | None
+    ) -> list[Sequence[Any]]:
         view = self._view(row_type)
         if not is_possible_key(view.table.info.key_type, key):
             return []
-        return await self._database.read(view.sql.get, {"view": view.name, "key": key})
+        reader = reader or self._database
+        return await reader.read(view.sql.get, {"view": view.name, "key": key})
 
-    async def query(self, query: Query[RowT]) -> list[RowT]:
+    async def query(self, query: Query[RowT], transaction: Transaction | None = None) -> list[RowT]:
         """Return rows."""
         view = self._view(query.row_type)
         statement, values = view.queries.statement(query)
+        reader = transaction or self._database
         while True:
-            found = await self._database.read(statement, values)
-            if found or not await self._mend(query.row_type, view):
+            found = await reader.read(statement, values)
+            if found or not await self._mend(query.row_type, view, transaction):
                 return [self._codec.decode_state(query.row_type, each) for (each,) in found]
 
-    async def _mend(self, row_type: type[Any], view: _View) -> bool:
+    async def _mend(
+        self, row_type: type[Any], view: _View, transaction: Transaction | None = None
+    ) -> bool:
         """Fill in the columns of rows whose last writer did not know them; say if there were any.
 
         Several may do so at once: who comes late, or meets a row that is changed meanwhile, does
@@ -122,8 +130,10 @@ class ViewModels:
         if not view.table.indexed:
             return False
         mended = False
-        while stale := await self._database.read(view.sql.stale, {}):
-            await self._database.commit([self._mending(row_type, view, each) for each in stale])
+        reader = transaction or self._database
+        run = self._database.commit if transaction is None else transaction.run
+        while stale := await reader.read(view.sql.stale, {}):
+            await run([self._mending(row_type, view, each) for each in stale])
             mended = True
         return mended
 

@@ -44,8 +44,8 @@ class Instances:
         self.schema = schema
         self._opened = []
 
-    async def open(self, *types, app="shop", upcasters=()):
-        stores = SqlStores(self.url, schema=self.schema)
+    async def open(self, *types, app="shop", upcasters=(), **options):
+        stores = SqlStores(self.url, schema=self.schema, **options)
         codec = Codec(Registry(types or (Paid, Shipped), upcasters))
         await stores.open(StoresContext(app, codec, self.clock, self.view_models))
         self._opened.append(stores)

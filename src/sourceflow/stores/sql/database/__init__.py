@@ -1,15 +1,24 @@
 """One small face of a database, and what it takes to work with each product behind it."""
 
 from sourceflow.stores.sql.database.open import open_database
-from sourceflow.stores.sql.database.port import Database, Session, Step, Unfulfilled
+from sourceflow.stores.sql.database.port import (
+    Database,
+    Reader,
+    Session,
+    Step,
+    Transaction,
+    Unfulfilled,
+)
 from sourceflow.stores.sql.database.statement import Statement, Statements, numbered, row_parameters
 
 __all__ = (
     "Database",
+    "Reader",
     "Session",
     "Statement",
     "Statements",
     "Step",
+    "Transaction",
     "Unfulfilled",
     "numbered",
     "open_database",

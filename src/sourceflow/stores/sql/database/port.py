@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sourceflow.stores.sql.database.statement import Statement
     from sourceflow.stores.sql.url import Product
 
-__all__ = ("Database", "Session", "Step", "Unfulfilled")
+__all__ = ("Database", "Reader", "Session", "Step", "Transaction", "Unfulfilled")
 
 ResultT = TypeVar("ResultT")
 
@@ -40,19 +40,51 @@ class Step(NamedTuple):
     rows: int | None = None
 
 
-class Session(Protocol):
-    """A transaction that stays open over several statements."""
+class Reader(Protocol):
+    """What answers queries: a database, or a transaction on it."""
 
     async def read(self, statement: Statement, values: Mapping[str, Any]) -> list[Sequence[Any]]:
         """Return the rows of a query."""
         ...
 
+
+class Transaction(Reader, Protocol):
+    """A transaction that is open: what the stores do in it when it is somebody else's."""
+
+    async def run(self, steps: Sequence[Step]) -> list[list[Any]]:
+        """Run steps; see ``Database.commit``."""
+        ...
+
+
+class Session(Transaction, Protocol):
+    """A transaction that stays open over several statements.
+
+    Every call raises ``DependencyError`` where the database does not answer.
+    """
+
     async def write(self, statement: Statement, values: Mapping[str, Any]) -> list[Sequence[Any]]:
         """Run a statement that writes; return what it returns."""
         ...
 
-    async def run(self, steps: Sequence[Step]) -> list[list[Any]]:
-        """Run steps; see ``Database.commit``."""
+    async def execute(self, text: str, arguments: Sequence[Any]) -> list[Sequence[Any]]:
+        """Run a statement that a user has written; return its rows.
+
+        Raises:
+            StatementError: It has failed. PostgreSQL takes nothing more then until ``restore``.
+            ConflictError: The database has ended it for the sake of another transaction.
+        """
+        ...
+
+    async def save(self, name: str) -> None:
+        """Set a savepoint."""
+        ...
+
+    async def restore(self, name: str) -> None:
+        """Go back to a savepoint, which stays.
+
+        Raises:
+            Unfulfilled: It is not there: the database has undone the whole transaction by itself.
+        """
         ...
 
     async def undo(self) -> None:
@@ -60,7 +92,7 @@ class Session(Protocol):
         ...
 
 
-class Database(Protocol):
+class Database(Reader, Protocol):
     """A database: short transactions and reads, nothing that waits for a handler.
 
     Every call raises ``DependencyError`` where the database does not answer. A write that was cut
@@ -87,10 +119,6 @@ class Database(Protocol):
 
     async def aclose(self) -> None:
         """Let go of all connections, after what runs has ended."""
-        ...
-
-    async def read(self, statement: Statement, values: Mapping[str, Any]) -> list[Sequence[Any]]:
-        """Return the rows of a query."""
         ...
 
     async def write(self, statement: Statement, values: Mapping[str, Any]) -> list[Sequence[Any]]:
@@ -122,6 +150,9 @@ class Database(Protocol):
         """Open a transaction; it is committed on leaving, and undone by an exception.
 
         On SQLite nobody else writes meanwhile.
+
+        Raises:
+            ConstraintError: A constraint that is looked at when it is committed is broken.
         """
         ...
 

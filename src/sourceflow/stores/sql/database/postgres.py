@@ -11,7 +11,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from sourceflow.errors import DependencyError, StoreConfigurationError
+from sourceflow.errors import (
+    ConflictError,
+    ConstraintError,
+    DependencyError,
+    StatementError,
+    StoreConfigurationError,
+)
 from sourceflow.resilience.uncut import uncut
 from sourceflow.stores.sql.database.combined import Combined, combine
 from sourceflow.stores.sql.database.port import Unfulfilled
@@ -116,7 +122,10 @@ class PostgresDatabase:
             except BaseException:
                 await uncut(transaction.rollback())
                 raise
-            await uncut(transaction.rollback() if session.undone else transaction.commit())
+            try:
+                await uncut(transaction.rollback() if session.undone else transaction.commit())
+            except asyncpg.IntegrityConstraintViolationError as error:
+                raise ConstraintError(_said(error)) from error  # no table of ours waits that long
 
     async def administer(self, work: Callable[[Connection], ResultT]) -> ResultT:
         """Run something on a SQLAlchemy connection, in one transaction; one instance at a time."""
@@ -152,7 +161,7 @@ class PostgresDatabase:
                     f"to be changed, and has not ended after {self._timeout:g} s"
                 ) from error
             if isinstance(cause, _OUTAGES):
-                raise self._away(cause) from error
+                raise self.away(cause) from error
             raise
 
     async def _run(self, connection: _Connection, steps: Sequence[Step]) -> list[list[Any]]:
@@ -177,15 +186,22 @@ class PostgresDatabase:
     async def _connection(self) -> AsyncIterator[_Connection]:
         if self._pool is None:
             raise DependencyError("the stores are closed")
-        try:
+        with self.named():
             async with self._pool.acquire(timeout=self._timeout) as connection:
                 yield connection
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Give the driver's errors the names of the port."""
+        try:
+            yield
         except _UNFULFILLED as error:
             raise Unfulfilled(str(error)) from error
         except _OUTAGES as error:
-            raise self._away(error) from error
+            raise self.away(error) from error
 
-    def _away(self, error: BaseException) -> DependencyError:
+    def away(self, error: BaseException) -> DependencyError:
+        """Return what it means that the server does not answer."""
         return DependencyError(f"{self._url} does not answer: {str(error) or type(error).__name__}")
 
     def __repr__(self) -> str:
@@ -205,13 +221,51 @@ class PostgresSession:
     async def read(self, statement: Statement, values: Mapping[str, Any]) -> list[Sequence[Any]]:
         """Return the rows of a query."""
         arguments = statement.arguments(values)
-        return statement.rows(await self._connection.fetch(statement.text, *arguments))
+        with self._database.named():
+            return statement.rows(await self._connection.fetch(statement.text, *arguments))
 
     write = read
 
     async def run(self, steps: Sequence[Step]) -> list[list[Any]]:
         """Run steps."""
-        return await self._database.run_all(self._connection, steps) if steps else []
+        with self._database.named():
+            return await self._database.run_all(self._connection, steps) if steps else []
+
+    async def execute(self, text: str, arguments: Sequence[Any]) -> list[Sequence[Any]]:
+        """Run a statement that a user has written."""
+        try:
+            rows: list[Sequence[Any]] = await self._connection.fetch(text, *arguments)
+        except _YIELDED as error:
+            raise ConflictError(_said(error)) from error
+        except asyncpg.IntegrityConstraintViolationError as error:
+            raise ConstraintError(_said(error)) from error
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            if self._is_away(error):
+                raise self._database.away(error) from error
+            raise StatementError(_said(error)) from error
+        return rows
+
+    def _is_away(self, error: Exception) -> bool:
+        """Whether it is the server's fault: the driver complains of statements in the same words."""
+        if not isinstance(error, asyncpg.InterfaceError):
+            return isinstance(error, _OUTAGES)
+        try:
+            return bool(self._connection.is_closed())
+        except asyncpg.InterfaceError:  # closed, and back in the pool
+            return True
+
+    async def save(self, name: str) -> None:
+        """Set a savepoint."""
+        with self._database.named():
+            await self._connection.execute(f"SAVEPOINT {name}")
+
+    async def restore(self, name: str) -> None:
+        """Go back to a savepoint."""
+        with self._database.named():
+            try:
+                await self._connection.execute(f"ROLLBACK TO {name}")
+            except asyncpg.InvalidSavepointSpecificationError as error:
+                raise Unfulfilled(_said(error)) from error
 
     async def undo(self) -> None:
         """Leave nothing behind."""
@@ -238,11 +292,13 @@ _REFUSED: Final = (
 )
 """What no later try will mend."""
 
+_YIELDED: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+"""Another transaction goes first; this one may go again."""
+
 _UNFULFILLED: Final = (
     asyncpg.DivisionByZeroError,  # how a combined statement stops itself
     asyncpg.UniqueViolationError,
-    asyncpg.SerializationError,
-    asyncpg.DeadlockDetectedError,
+    *_YIELDED,
 )
 
 _OUTAGES: Final = (
@@ -268,3 +324,8 @@ def _driver_error(error: Exception) -> BaseException:
     if isinstance(error, DBAPIError) and error.orig is not None:
         return error.orig.__cause__ or error.orig
     return error
+
+
+def _said(error: Exception) -> str:
+    """Return what the server has said, without the details, which quote values."""
+    return str(error.args[0]) if error.args else type(error).__name__

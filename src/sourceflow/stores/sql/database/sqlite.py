@@ -12,7 +12,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
-from sourceflow.errors import DependencyError, StoreConfigurationError
+from sourceflow.errors import ConstraintError, DependencyError, StoreConfigurationError
 from sourceflow.resilience.uncut import uncut
 from sourceflow.stores.sql.database.port import Unfulfilled
 from sourceflow.stores.sql.database.sqlite_faults import is_busy, is_outage, refusal
@@ -112,7 +112,7 @@ class SqliteDatabase:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[SqliteSession]:
         """Open a transaction; nobody else writes meanwhile."""
-        session = SqliteSession()
+        session = SqliteSession(self._named)
         ended = self._writer.submit(session.serve, alone=True)
         with self._named():
             try:
@@ -123,7 +123,10 @@ class SqliteDatabase:
                 await uncut(ended)
                 raise
             session.end(commit=True)
-            await uncut(ended)
+            try:
+                await uncut(ended)
+            except sqlite3.IntegrityError as error:  # no table of ours waits for the commit
+                raise ConstraintError(str(error)) from error
 
     async def administer(self, work: Callable[[Connection], ResultT]) -> ResultT:
         """Run something on a SQLAlchemy connection, in one transaction."""
