@@ -109,7 +109,7 @@ async def test_an_app_cleans_its_stores_again_and_again(instances):
     await commit(earlier, claims=claims("old"))
     await instances.clock.advance(timedelta(days=15) - timedelta(minutes=1))
     interval = timedelta(minutes=5)
-    stores = SqlStores(instances.url, schema=instances._schema, cleanup_interval=interval)
+    stores = SqlStores(instances.url, schema=instances.schema, cleanup_interval=interval)
     assert isinstance(stores, Expiring)
     async with App([], name="shop", stores=stores, clock=instances.clock):
         while await earlier.inbox.claimed(claims("old")):
