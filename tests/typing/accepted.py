@@ -20,6 +20,7 @@ from sourceflow import (
     App,
     ClaimState,
     Command,
+    Condition,
     Connection,
     Context,
     Delete,
@@ -36,6 +37,7 @@ from sourceflow import (
     Saga,
     View,
     ViewModel,
+    field,
     handles,
     projects,
     subscribes,
@@ -137,6 +139,12 @@ class Stock(Saga[None]):
         assert_type(self.context.sequence, int | None)
         assert_type(await self.find(Order, "o-1"), Order | None)
         assert_type(await self.get(OrderSummary, command.shelf), OrderSummary)
+        large = (field("total") >= Decimal(10)) & ~field("id").in_(["o-1", "o-2"])
+        assert_type(large, Condition)
+        assert_type(field("total") == 1, Condition)
+        rows = await self.query(OrderSummary, where=large | field("total").is_none(), limit=5)
+        assert_type(rows, list[OrderSummary])
+        await self.query(OrderSummary, where={"total": Decimal(1)}, after=rows[-1])
         self.raise_event(PlainEvent(order_id="o-1"))
         await self.write_down(await self.connection())
 

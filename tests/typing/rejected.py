@@ -19,6 +19,7 @@ from sourceflow import (
     Saga,
     View,
     ViewModel,
+    field,
     handles,
     projects,
     subscribes,
@@ -113,6 +114,9 @@ class Handlers(Saga[Order]):
         await connection.execute("SELECT :a", [1])  # error
         await connection.commit()  # error
         self.connection().execute("SELECT 1")  # error
+        await self.query(OrderSummary, where="total")  # error
+        await self.query(OrderSummary, where=(field("total") > 1) and True)  # error
+        await self.query(OrderSummary, where=(field("total") == 1) & True)  # error
         await self.send(command, message_id=1)  # error
         await self.send(command, headers={"a": 1})  # error
         await self.send(command, delay=5)  # error

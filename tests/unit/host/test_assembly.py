@@ -181,6 +181,23 @@ def faults(components, transport=None, **options):
     return raised.value.faults
 
 
+class Unsorted(ViewModel, indexes=("notes",)):
+    id: Key[str]
+    notes: list[str]
+
+
+class UnsortedRows(View[Unsorted]):
+    @projects
+    def opened(self, event: Opened) -> Unsorted:
+        return Unsorted(id=event.account_id, notes=[])
+
+
+def test_an_index_that_no_store_can_sort_is_a_fault_of_its_view_model():
+    (fault,) = (each for each in faults([UnsortedRows]) if "indexes=" in each)
+
+    assert fault.startswith("Unsorted: indexes= names 'notes' of the type list[str], which cannot")
+
+
 class Amended(Command, version=3):
     account_id: Key[str]
 

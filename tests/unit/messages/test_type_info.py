@@ -58,6 +58,12 @@ class Row(ViewModel, name="rows", indexes=("total", "gone")):
     total: int
 
 
+class Unsorted(ViewModel, indexes=("notes", "either")):
+    id: Key[int]
+    notes: list[str]
+    either: int | str
+
+
 class Thing(Entity):
     id: Key[int]
 
@@ -123,6 +129,15 @@ def test_what_a_view_model_says_is_known_and_checked():
     assert (info.name, info.key_field, info.key_type) == ("rows", "id", UUID)
     assert info.indexes == ("total", "gone")
     assert info.faults == ("indexes= names 'gone', which is no field",)
+
+
+def test_a_field_that_no_store_can_sort_is_a_fault_that_names_its_type():
+    notes, either = state_info(Unsorted).faults
+
+    assert notes.startswith(
+        "indexes= names 'notes' of the type list[str], which cannot be sorted: use"
+    )
+    assert either.startswith("indexes= names 'either' of the type int | str, which cannot be")
 
 
 def test_the_key_of_state_is_found():
