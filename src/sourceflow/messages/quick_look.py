@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -62,7 +62,13 @@ _KEYS: Final[dict[type[Any], Look]] = {
     UUID: _PLAIN[UUID],
 }
 
-_looks: dict[type[Any], tuple[tuple[str, Look], ...] | None] = {}
+_INLINE: Final[dict[Look, str]] = {
+    _is_text: "type(v := value.{field}) is str and (v.isascii() or {look}(v))",
+    _is_key_text: "type(v := value.{field}) is str and v != '' and (v.isascii() or {look}(v))",
+}
+"""Looks that are written out where they are used: most fields are texts, and a call costs more."""
+
+_looks: dict[type[Any], Look] = {}
 
 
 def is_plainly_right(value: Any) -> bool:
@@ -73,24 +79,37 @@ def is_plainly_right(value: Any) -> bool:
     """
     cls = type(value)
     try:
-        looks = _looks[cls]
+        look = _looks[cls]
     except KeyError:
-        looks = _looks[cls] = _looks_of(cls)
-    if looks is None:
-        return False
-    for field, is_right in looks:  # noqa: SIM110 - every message would pay for a generator
-        if not is_right(getattr(value, field)):
-            return False
-    return True
+        look = _looks[cls] = _look_at(cls)
+    return look(value)
 
 
-def _looks_of(cls: type[Any]) -> tuple[tuple[str, Look], ...] | None:
+def _look_at(cls: type[Any]) -> Look:
+    """Return one function that looks at all fields of a type: every message passes it, twice or more."""
     try:
         hints = field_hints(cls)
     except UNRESOLVED:
-        return None  # a wiring fault is made of it elsewhere
-    looks = [(field, look) for field, hint in hints.items() if (look := _look_of(hint))]
-    return tuple(looks) if len(looks) == len(hints) else None
+        return _needs_a_closer_look  # a wiring fault is made of it elsewhere
+    looks = {field: look for field, hint in hints.items() if (look := _look_of(hint))}
+    if len(looks) < len(hints):
+        return _needs_a_closer_look
+    return _join(looks)
+
+
+def _needs_a_closer_look(_value: Any) -> bool:
+    return False
+
+
+def _join(looks: Mapping[str, Look]) -> Look:
+    names = {f"look_{at}": look for at, look in enumerate(looks.values())}
+    terms = [
+        _INLINE.get(look, "{look}(value.{field})").format(field=field, look=name)
+        for (field, look), name in zip(looks.items(), names, strict=True)
+    ]
+    source = f"lambda value: {' and '.join(terms) or True}"
+    joined: Look = eval(source, names)  # noqa: S307 - of names that are fields, and nothing else
+    return joined
 
 
 def _look_of(hint: Any) -> Look | None:
