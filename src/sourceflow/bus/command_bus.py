@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sourceflow.bus.call import call_handler
@@ -97,7 +98,7 @@ class CommandBus:
         await self._locks.acquire(stream)
         try:
             rows, scope = await retry_conflicts(
-                lambda: self._handle(command, handler, stream, attempt), clock=self._clock
+                partial(self._handle, command, handler, stream, attempt), clock=self._clock
             )
         except DuplicateError:
             self._observer.duplicate(command)
@@ -136,7 +137,9 @@ class CommandBus:
                     entity=entity,
                     command=command,
                 )
-            projected = await self._publish(scope.events, stream, changes, uow, attempt)
+            projected: Sequence[tuple[Envelope[Any], str]] = ()
+            if scope.events:
+                projected = await self._publish(scope.events, stream, changes, uow, attempt)
             for each in scope.commands:
                 changes.outbox.append(self._router.command_row(each, stream))
             if scope.schedule:
@@ -182,8 +185,6 @@ class CommandBus:
         attempt: int,
     ) -> Sequence[tuple[Envelope[Any], str]]:
         """Gather what becomes of events that were raised, and project inline views."""
-        if not events:
-            return ()
         work = Work(uow, Rows(uow.row))
         projected: list[tuple[Envelope[Any], str]] = []
         dispatched: list[Envelope[Any]] = []
