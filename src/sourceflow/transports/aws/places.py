@@ -103,7 +103,7 @@ class Places:
     def end(self) -> None:
         """Note that one less is handled."""
         self.running -= 1
-        if not self.running:  # a receive may pay now, however little fits
+        if not self.running and self.has_room:  # a receive may pay now, however little fits
             self._changed.set()
 
     def _change(self) -> None:
@@ -111,7 +111,8 @@ class Places:
             self._empty.clear()
         else:
             self._empty.set()
-        self._changed.set()
+        if self.has_room:
+            self._changed.set()
 
     async def empty(self) -> None:
         """Wait until no message is here."""
