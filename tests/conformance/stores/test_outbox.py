@@ -27,6 +27,15 @@ async def test_a_row_that_was_sent_may_be_sent_again(shop):
     assert await shop.stores.outbox.depth() == 0
 
 
+async def test_a_message_that_was_sent_twice_with_one_id_leaves_nothing_behind(shop):
+    row = shop.leaving(shop.paid())
+    given = [*await shop.commit(Changes(outbox=[row])), *await shop.commit(Changes(outbox=[row]))]
+    assert given == [row, row]
+    await shop.stores.outbox.sent(given[:1])
+    await shop.stores.outbox.sent(given[1:])
+    assert await shop.stores.outbox.depth() == 0
+
+
 async def test_rows_of_one_stream_keep_their_order_for_each_destination(shop):
     written = [
         shop.leaving(shop.paid("o-1", amount=str(number)), destination, shop.stream(key))

@@ -51,10 +51,10 @@ class Handover:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._given: dict[_Id, int] = {}
-        self._gone: list[_Id] = []
+        self._given: dict[_Id, set[int]] = {}
+        self._gone: list[tuple[_Id, set[int]]] = []
         self._commits: set[asyncio.Future[None]] = set()
-        self._held: dict[_Id, Placed] = {}
+        self._held: dict[int, Placed] = {}
         self._taking = False
         self._lost = 0
         self._found = 0
@@ -89,18 +89,24 @@ class Handover:
         return self._hand_out(rows)
 
     def positions(self, rows: Sequence[OutboxRow]) -> list[int]:
-        """Return the places of rows that the relay has."""
-        return [self._given[row.id] for row in rows if row.id in self._given]
+        """Return the places of rows that the relay has.
 
-    def sent(self, rows: Sequence[OutboxRow]) -> None:
-        """Note that the relay is done with rows."""
-        self._gone += [row.id for row in rows]
+        A message that was sent twice with one id has two places: it has arrived, and with it both.
+        """
+        return [place for row in rows for place in self._given.get(row.id, ())]
+
+    def sent(self, rows: Sequence[OutboxRow], positions: Sequence[int]) -> None:
+        """Note that the relay is done with rows, which ``positions`` told the places of."""
+        places = set(positions)
+        self._gone += [(row.id, places) for row in rows]
         if not self._taking:  # what is being read may still show them
             self._forget()
 
     def _forget(self) -> None:
-        for gone in self._gone:
-            self._given.pop(gone, None)
+        for row_id, places in self._gone:
+            left = self._given.pop(row_id, set()) - places
+            if left:
+                self._given[row_id] = left
         self._gone = []
 
     async def take(
@@ -124,7 +130,7 @@ class Handover:
             if self._lost != lost:  # one more cut off: what is missing may be older, too
                 return ()
             self._found = lost
-            placed = sorted(self._held.values(), key=lambda each: each.position)
+            placed = [each for _, each in sorted(self._held.items())]
             self._held = {}
             return self._hand_out(placed)
         finally:
@@ -152,8 +158,11 @@ class Handover:
         self._look_again = self._clock.now() + LATE
 
     def _hold(self, rows: Sequence[Placed]) -> None:
-        self._held.update((each.row.id, each) for each in rows if each.row.id not in self._given)
+        for each in rows:
+            if each.position not in self._given.get(each.row.id, ()):
+                self._held[each.position] = each
 
     def _hand_out(self, placed: Sequence[Placed]) -> Sequence[OutboxRow]:
-        self._given.update((each.row.id, each.position) for each in placed)
+        for each in placed:
+            self._given.setdefault(each.row.id, set()).add(each.position)
         return [each.row for each in placed]

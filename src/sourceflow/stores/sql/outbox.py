@@ -124,7 +124,7 @@ class SqlOutbox:
         positions = self._handover.positions(rows)
         if positions:
             await self._database.write(self._sql.forget, {"positions": positions})
-        self._handover.sent(rows)
+        self._handover.sent(rows, positions)
 
     async def take(self) -> Sequence[OutboxRow]:
         """Give a sign of life, and take over rows that nobody alive owns.

@@ -168,13 +168,24 @@ async def test_what_was_given_is_not_given_again(handover, clock):
 
     async def read(_every):
         rows = await found(1, 2)
-        handover.sent([each.row for each in rows])  # meanwhile
+        handover.sent([each.row for each in rows], [1, 2])  # meanwhile
         return rows
 
     with pytest.raises(DependencyError), handover.commit():
         raise DependencyError
     assert numbers(await handover.take(read)) == []
     assert numbers(await handover.take(lambda _: found(1))) == [1]  # another one of that id
+
+
+async def test_a_copy_that_is_given_while_the_first_is_forgotten_is_forgotten_after_it(handover):
+    first, copy = row(1), row(1)._replace(position=2)
+    handover.give([first])
+    places = handover.positions([first.row])
+    handover.give([copy])
+    handover.sent([first.row], places)
+    assert handover.positions([copy.row]) == [2]
+    handover.sent([copy.row], [2])
+    assert handover.positions([copy.row]) == []
 
 
 async def test_rows_of_a_cancelled_commit_leave_with_the_next_take(instances, monkeypatch):
