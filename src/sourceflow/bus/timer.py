@@ -49,13 +49,19 @@ class Timer:
         self._relay = relay
         self._clock = clock
         self._next: datetime | None = None
+        self._is_looking = False
         self._woken = asyncio.Event()
 
     def note(self, schedule: Mapping[str, OutboxRow | None]) -> None:
         """Note what this process has put into the schedule."""
         for row in schedule.values():
-            if row is not None and (self._next is None or row.envelope.time < self._next):
-                self._next = row.envelope.time
+            if row is None:
+                continue
+            due = row.envelope.time
+            if self._next is None or due < self._next:
+                self._next = due
+                self._woken.set()
+            elif self._is_looking:  # what it has read may not show this one yet
                 self._woken.set()
 
     @property
@@ -68,6 +74,7 @@ class Timer:
         failures = 0
         while True:
             self._woken.clear()  # what is noted from here on ends the pause
+            self._is_looking = True
             try:
                 pause = await self._send_due()
                 failures = 0
@@ -75,6 +82,7 @@ class Timer:
                 pause = _BACKOFF.delay(failures)
                 failures += 1
                 log.warning("scheduled commands wait, the store does not answer: %s", error)
+            self._is_looking = False
             if pause is None:
                 await self._woken.wait()
             else:

@@ -316,12 +316,15 @@ async def test_a_command_may_schedule_its_successor_for_ever(start):
 
 async def test_a_replay_schedules_nothing_and_takes_nothing_back(start):
     bench = await start(Orders)
-    await bench.app.send(Place(order_id="o-1", then="changes its mind"))
-    await bench.app.send(Place(order_id="o-2", then="expires"))
-    assert await ids(bench) == ["expire-o-2"]
-    await bench.app.cancel("expire-o-2")
-    await bench.app.replay(Order, "o-2")
+    await bench.app.send(Place(order_id="o-1", then="expires"))
+    await bench.app.send(Settle(order_id="o-1"))
+    assert await notes(bench) == ("settled True",)
+    await bench.app.replay(Order, "o-1")
     assert await ids(bench) == []
+    await bench.app.send(Expire(order_id="o-1"), message_id="expire-o-1", delay=MINUTE)
+    await bench.app.replay(Order, "o-1")
+    assert await ids(bench) == ["expire-o-1"]
+    assert await notes(bench) == ("settled False",)
 
 
 async def test_what_is_scheduled_passes_the_hooks_and_may_be_stopped(start):
@@ -499,6 +502,53 @@ async def test_the_timer_outlives_stores_that_do_not_answer(start, method, caplo
     away.back()
     await bench.wait(seconds=20)
     assert await notes(bench) == ()
+
+
+class Slow:
+    """A schedule that answers late what it has read early."""
+
+    durable = False
+
+    def __init__(self, bench):
+        self._schedule = bench.stores._open.schedule
+        self.fire = self._schedule.fire
+        self.looking, self.go_on = asyncio.Event(), asyncio.Event()
+        bench.engine.timer._stores = self
+
+    @property
+    def schedule(self):
+        return self
+
+    async def first(self):
+        found = await self._schedule.first()
+        self.looking.set()
+        await self.go_on.wait()
+        return found
+
+
+async def test_what_is_scheduled_while_the_timer_looks_is_not_forgotten(start):
+    bench = await start(Orders)
+    slow = Slow(bench)
+    await bench.app.send(Place(order_id="o-1"), delay=60 * MINUTE)
+    await slow.looking.wait()
+    await bench.app.send(Place(order_id="o-2"), delay=MINUTE)
+    slow.go_on.set()
+    await bench.wait(seconds=59)
+    assert not bench.engine.timer.is_late
+    await bench.wait(seconds=1)
+    assert await notes(bench, "o-2") == ()
+
+
+async def test_what_is_scheduled_while_the_first_is_taken_back_is_not_forgotten(start):
+    bench = await start(Orders)
+    slow = Slow(bench)
+    first = await bench.app.send(Place(order_id="o-1"), delay=MINUTE)
+    await bench.app.cancel(first)
+    await slow.looking.wait()
+    await bench.app.send(Place(order_id="o-2"), delay=2 * MINUTE)
+    slow.go_on.set()
+    await bench.wait(minutes=2)
+    assert await notes(bench, "o-2") == ()
 
 
 class Others:
