@@ -51,13 +51,13 @@ async def database(tmp_path):
 async def two_workers(proxy, database, clock):
     workers = Workers(work, proxy.endpoint_url, proxy.credentials, database, clock)
     try:
-        yield workers.start(), workers.start()
+        yield [await workers.start_and_wait(None) for _ in range(2)]
     finally:
         workers.end()
 
 
-async def send_steps(proxy, clock):
-    """Send the steps of each trail one after the other, trails side by side."""
+async def send_steps(proxy, clock, plan):
+    """Send the steps of each trail one after the other, trails side by side; calls fail from now on."""
     options = AwsOptions(region="us-east-1", endpoint_url=proxy.endpoint_url)
     transport = AwsTransport(options, only_sent, credentials=proxy.credentials)
 
@@ -67,6 +67,7 @@ async def send_steps(proxy, clock):
             await send_insistently(app, step, f"{trail}-{number}", clock)
 
     async with walkers(transport, clock) as app, asyncio.TaskGroup() as tasks:
+        proxy.plan = plan
         for trail, steps in TRAILS.items():
             tasks.create_task(send(trail, steps))
 
@@ -93,8 +94,7 @@ async def test_faults_and_repetitions_change_no_total(aws, database, clock, monk
         TrailBook(database.stores()) as book,
         two_workers(proxy, database, clock) as pair,
     ):
-        proxy.plan = plan
-        await send_steps(proxy, clock)
+        await send_steps(proxy, clock, plan)
         assert await book.settled(TRAILS) == walked(TRAILS)
         proxy.plan = None
         print(plan)  # noqa: T201 - pytest shows it where the test fails: how to repeat it

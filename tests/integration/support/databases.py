@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from postgres_server import postgres_url
 
-from sourceflow.stores.sql.stores import SqlStores
+from sourceflow.stores.sql import SqlStores
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -82,8 +82,10 @@ DEATH_POINTS: Final[dict[str, tuple[DeathPoint, ...]]] = {
     ),
     "before a row is sent": (DeathPoint(AwsTransport, "send", before),),
     "after a row is sent": (DeathPoint(AwsTransport, "send", after),),
-    "before a row that was sent is forgotten": (DeathPoint(_OUTBOX, "sent", before, _REMOTE),),
-    "after a row that was sent is forgotten": (DeathPoint(_OUTBOX, "sent", after, _REMOTE),),
+    "before a row that was sent is forgotten": (
+        DeathPoint(_OUTBOX, "sent", before, _REMOTE, nth=1),
+    ),
+    "after a row that was sent is forgotten": (DeathPoint(_OUTBOX, "sent", after, _REMOTE, nth=1),),
     "before a row is handled in the process": (
         DeathPoint(command_bus, "call_handler", before, _handles(Count)),
     ),
@@ -91,10 +93,10 @@ DEATH_POINTS: Final[dict[str, tuple[DeathPoint, ...]]] = {
         DeathPoint(command_bus, "call_handler", after, _handles(Count)),
     ),
     "before a row that was handled in the process is forgotten": (
-        DeathPoint(_OUTBOX, "sent", before, _LOCAL),
+        DeathPoint(_OUTBOX, "sent", before, _LOCAL, nth=1),
     ),
     "after a row that was handled in the process is forgotten": (
-        DeathPoint(_OUTBOX, "sent", after, _LOCAL),
+        DeathPoint(_OUTBOX, "sent", after, _LOCAL, nth=1),
     ),
     "before rows are taken over": (DeathPoint(_OUTBOX, "take", before, nth=1),),
     "after rows are taken over": (DeathPoint(_OUTBOX, "take", after, nth=1),),

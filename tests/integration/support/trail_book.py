@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from run_size import sized
 from sourceflow.bus.changes import Stream
 from sourceflow.bus.ports import DeadLetterFilter, StoresContext
+from sourceflow.bus.query import Query
 from sourceflow.clock import SystemClock
 from sourceflow.messages import Codec, Registry
 from trails import ENTITIES, MESSAGES, VIEW_MODELS
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ("TrailBook", "TrailState", "walked")
 
-PATIENCE: Final = sized(60, 1800)
-"""Seconds that a trail may take to be complete."""
+PATIENCE: Final = 60.0
+"""Seconds without any progress after which nothing more is expected."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,25 +85,29 @@ class TrailBook:
         await self._stores.aclose()
 
     async def settled(self, trails: Mapping[str, int]) -> TrailState:
-        """Return everything once all steps have reached every place, or patience is at its end."""
-        try:
-            async with asyncio.timeout(PATIENCE):
-                while not await self._is_settled(trails):  # noqa: ASYNC110 - other processes write
-                    await asyncio.sleep(0.02)
-        except TimeoutError:
-            pass
+        """Return everything once all steps have reached every place, or none gets any further."""
+        wanted = sum(trails.values()) * len((*ENTITIES, *VIEW_MODELS))
+        before, since = -1, time.monotonic()
+        while time.monotonic() - since < PATIENCE:
+            there = await self._marks(trails)
+            if there >= wanted and await self._stores.outbox.depth() == 0:
+                break
+            if there != before:
+                before, since = there, time.monotonic()
+            await asyncio.sleep(0.02)
         return await self.state(trails)
 
-    async def _is_settled(self, trails: Mapping[str, int]) -> bool:
+    async def _marks(self, trails: Mapping[str, int]) -> int:
+        """Return how many marks there are; entities are only looked at when rows are complete."""
+        steps = sum(trails.values())
+        count = 0
         for row_type in VIEW_MODELS:
-            rows = await self._rows(row_type)
-            if any(len(rows.get(trail, ())) < steps for trail, steps in trails.items()):
-                return False
-        for entity_type in ENTITIES:
-            for trail, steps in trails.items():
-                if len(await self._entity(entity_type, trail)) < steps:
-                    return False
-        return await self._stores.outbox.depth() == 0
+            count += sum(map(len, (await self._rows(row_type)).values()))
+        if count >= steps * len(VIEW_MODELS):
+            for each in ENTITIES:
+                for trail in trails:
+                    count += len(await self._entity(each, trail))
+        return count
 
     async def steps(self) -> int:
         """Return how many steps have been handled."""
@@ -134,7 +139,7 @@ class TrailBook:
         )
 
     async def _rows(self, row_type: type[Any]) -> dict[str, tuple[int, ...]]:
-        rows = await self._stores.query(row_type, where={}, order_by=None, limit=None, after=None)
+        rows = await self._stores.query(Query.of(row_type))
         return {row.id: row.numbers for row in rows}
 
     async def _entity(self, entity_type: type[Any], trail: str) -> tuple[int, ...]:

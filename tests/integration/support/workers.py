@@ -23,7 +23,7 @@ _SERVER.set_forkserver_preload(
         "asyncpg",
         "botocore.httpsession",
         "botocore.session",
-        "sourceflow.stores.sql.stores",
+        "sourceflow.stores.sql",
         "sourceflow.transports.aws",
         "sqlalchemy.dialects.postgresql",
         "sqlalchemy.dialects.sqlite",
@@ -91,6 +91,14 @@ class Workers:
         process.start()
         self._started.append(process)
         return Worker(process)
+
+    async def start_and_wait(self, *arguments: Any) -> Worker:
+        """Start one more, and wait until it says that it is running: by its last argument."""
+        running = _SERVER.Event()
+        worker = self.start(*arguments, running)
+        if not await asyncio.to_thread(running.wait, PATIENCE):
+            raise TimeoutError("the process has not said that it is running")
+        return worker
 
     def end(self) -> None:
         """End all that are left."""
