@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -60,6 +61,8 @@ class ViewModels:
         self._schema = schema
         self._codec = codec
         self._views: dict[type[Any], _View] = {}
+        self._known: set[type[Any]] = set()
+        self._opening = asyncio.Lock()
 
     async def open(self, row_types: Collection[type[Any]]) -> None:
         """Make tables, columns and indexes that are not there yet, and fill them."""
@@ -74,6 +77,15 @@ class ViewModels:
         for row_type, view in zip(row_types, views, strict=True):
             await self._database.write(view.sql.register, {"view": view.name})
             await self._mend(row_type, view)
+            self._known.add(row_type)
+
+    async def _ready(self, row_type: type[Any]) -> _View:
+        """Return everything about a view model; its views may be another App's."""
+        if row_type not in self._known:
+            async with self._opening:
+                if row_type not in self._known:
+                    await self.open((row_type,))
+        return self._view(row_type)
 
     def _view(self, row_type: type[Any]) -> _View:
         found = self._views.get(row_type)
@@ -103,7 +115,7 @@ class ViewModels:
     async def _find(
         self, row_type: type[Any], key: KeyType, reader: Reader | None
     ) -> list[Sequence[Any]]:
-        view = self._view(row_type)
+        view = await self._ready(row_type)
         if not is_possible_key(view.table.info.key_type, key):
             return []
         reader = reader or self._database
@@ -111,7 +123,7 @@ class ViewModels:
 
     async def query(self, query: Query[RowT], transaction: Transaction | None = None) -> list[RowT]:
         """Return rows."""
-        view = self._view(query.row_type)
+        view = await self._ready(query.row_type)
         statement, values = view.queries.statement(query)
         reader = transaction or self._database
         while True:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from sourceflow import Key, ViewModel
 from sourceflow.bus.changes import Changes, RowChange
+from sourceflow.bus.ports import Row
 
 
 class Summary(ViewModel, name="OrderSummary"):
@@ -39,3 +42,13 @@ async def test_view_models_with_names_alike_do_not_meet(instances, one, other):
         await uow.commit(Changes(rows=[row]))
     assert await stores.find(one, "o-1") == one(id="o-1")
     assert await stores.find(other, "o-1") is None
+
+
+async def test_rows_are_found_by_those_who_have_no_view_of_them(instances):
+    """A process that only asks: the views, and the table with them, are another App's or to come."""
+    instances.view_models = ()
+    asking = await instances.open()
+    found = await asyncio.gather(*(asking.find(instances.Listing, "a") for _ in range(5)))
+    assert found == [None] * 5
+    async with asking.begin() as uow:
+        assert await uow.row(instances.Listing, "a") == Row(0, None)
