@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +11,7 @@ from sourceflow.bus.ports import Row
 from sourceflow.bus.projections import names_of, project_again, projections_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
     from sourceflow.bus.event_bus import EventBus
     from sourceflow.bus.ports import Logged, Shadow, Stores
@@ -96,25 +97,35 @@ class Rebuild:
             shadow=await self._stores.shadow(row_type, resume=resume),
         )
         while True:
-            async for page in self._pages(build):
-                await build.take_in(page)
-                if on_progress is not None:
-                    end = await self._stores.events.position()
-                    on_progress(Progress(events=build.count, position=page[-1].position, end=end))
+            async with aclosing(self._pages(build)) as pages:
+                async for page in pages:
+                    await build.take_in(page)
+                    await self._tell(build, page, on_progress)
             rows = await build.shadow.swap(
                 build.project, types=build.names, claims=self._claims(build.handlers)
             )
             if rows is not None:
                 return Rebuilt(events=build.count, rows=rows)
 
-    async def _pages(self, build: _Build) -> AsyncIterator[Sequence[Logged]]:
+    async def _tell(
+        self,
+        build: _Build,
+        page: Sequence[Logged],
+        on_progress: Callable[[Progress], object] | None,
+    ) -> None:
+        if on_progress is not None:
+            end = await self._stores.events.position()
+            on_progress(Progress(events=build.count, position=page[-1].position, end=end))
+
+    async def _pages(self, build: _Build) -> AsyncGenerator[Sequence[Logged], None]:
         page: list[Logged] = []
-        log = self._stores.events.read(after=build.shadow.position, types=build.names)
-        async for logged in log:
-            page.append(logged)
-            if len(page) == PAGE:
-                yield page
-                page = []
+        read = self._stores.events.read(after=build.shadow.position, types=build.names)
+        async with aclosing(read) as log:
+            async for logged in log:
+                page.append(logged)
+                if len(page) == PAGE:
+                    yield page
+                    page = []
         if page:
             yield page
 

@@ -137,9 +137,10 @@ class Replay:
         names = names_of(handlers)
         if any(event.key != stream.key for event in events if event.type_name in names):
             return False
-        async for logged in self._stores.events.read(types=names, key=stream.key):
-            if logged.stream != stream:
-                return False
+        async with aclosing(self._stores.events.read(types=names, key=stream.key)) as log:
+            async for logged in log:
+                if logged.stream != stream:
+                    return False
         return True
 
     async def _project(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Collection
+    from collections.abc import AsyncGenerator, Collection
     from datetime import datetime
 
     from sourceflow.bus.changes import Stream
@@ -66,7 +66,7 @@ class EventLog(Protocol):
 
     def read(
         self, *, after: int = 0, types: Collection[str] | None = None, key: KeyType | None = None
-    ) -> AsyncIterator[Logged]:
+    ) -> AsyncGenerator[Logged, None]:
         """Return events in order of position, of certain wire names or of one key only.
 
         Raises:

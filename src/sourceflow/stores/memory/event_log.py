@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sourceflow.bus.ports import Logged
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncGenerator, Collection
 
     from sourceflow.messages import KeyType
     from sourceflow.stores.memory.snapshots import Snapshots
@@ -27,7 +27,7 @@ class MemoryEventLog:
 
     async def read(
         self, *, after: int = 0, types: Collection[str] | None = None, key: KeyType | None = None
-    ) -> AsyncIterator[Logged]:
+    ) -> AsyncGenerator[Logged, None]:
         """Return events in order of position."""
         events = self._state.events
         for index in range(after, len(events)):

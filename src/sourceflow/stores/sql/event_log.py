@@ -14,7 +14,7 @@ from sourceflow.stores.sql.database import Statement, Statements, Step, numbered
 from sourceflow.stores.sql.stored import reread, stream_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Sequence
+    from collections.abc import AsyncGenerator, Collection, Sequence
 
     from sqlalchemy.sql import ColumnElement
 
@@ -63,7 +63,7 @@ class SqlEventLog:
 
     async def read(
         self, *, after: int = 0, types: Collection[str] | None = None, key: KeyType | None = None
-    ) -> AsyncIterator[Logged]:
+    ) -> AsyncGenerator[Logged, None]:
         """Return events in the order of the log."""
         if types is not None and not types:
             return
