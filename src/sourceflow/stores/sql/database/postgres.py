@@ -197,6 +197,8 @@ class PostgresDatabase:
             yield
         except _UNFULFILLED as error:
             raise Unfulfilled(str(error)) from error
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise StoreConfigurationError(f"{self._url} refuses: {error}") from error
         except _OUTAGES as error:
             raise self.away(error) from error
 

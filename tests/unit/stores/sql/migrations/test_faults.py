@@ -291,8 +291,21 @@ async def test_a_table_of_a_view_model_that_may_not_be_made_is_refused(place, ro
     await place.stores().migrate()
     await role.run(
         f"GRANT USAGE ON SCHEMA {place.schema} TO {role.name}",
-        f"GRANT SELECT ON {place.schema}.{PREFIX}version TO {role.name}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {place.schema} TO {role.name}",
     )
     place.url = role.url()
     with pytest.raises(StoreConfigurationError, match="permission denied for schema"):
+        await place.start(create_schema=False)
+
+
+@on_postgresql
+async def test_tables_that_may_not_be_read_are_refused(place, role):
+    await place.stores().migrate()
+    await role.run(
+        f"GRANT USAGE ON SCHEMA {place.schema} TO {role.name}",
+        f"GRANT SELECT ON {place.schema}.{PREFIX}version TO {role.name}",
+    )
+    place.url = role.url()
+    problem = f"refuses: permission denied for table {PREFIX}events"
+    with pytest.raises(StoreConfigurationError, match=problem):
         await place.start(create_schema=False)
