@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import typing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -37,6 +38,8 @@ src/include/access/nbtree.h, BTMaxItemSize).
 _FEW: Final = MAX_BYTES // 4
 """Characters that never take more bytes."""
 
+_MAX_FLOAT: Final = int(sys.float_info.max)
+
 _MAX_INTEGER: Final = 10**1_000
 """Whole numbers of more digits would not fit into an entry of an index either."""
 
@@ -53,6 +56,8 @@ class IndexKind(Enum):
     DATETIME = "datetime"
     DATE = "date"
     UUID = "uuid"
+
+    __hash__ = object.__hash__  # it is looked up for each row that is written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,9 +135,6 @@ class Index:
             LEAVES[Decimal](Decimal(value))
         if self.kind is IndexKind.FLOAT and abs(value) > _MAX_FLOAT:
             raise LimitError("is compared with a number that no float can hold")
-
-
-_MAX_FLOAT: Final = int(float.fromhex("0x1.fffffffffffffp+1023"))
 
 
 def _check_text(value: str) -> None:

@@ -104,11 +104,12 @@ class StateInfo:
             InvalidMessageError: A text or a number is too long for an index; names the field.
         """
         values: dict[str, Any] = {}
-        for name, index in self.compared.items():
-            try:
+        name = ""
+        try:
+            for name, index in self.compared.items():
                 values[name] = index.stored(getattr(state, name))
-            except LimitError as error:
-                raise InvalidMessageError(f"{self.type.__name__}: {name} {error}") from None
+        except LimitError as error:
+            raise InvalidMessageError(f"{self.type.__name__}: {name} {error}") from None
         return values
 
 

@@ -71,13 +71,13 @@ def number_text(value: Decimal | int | None) -> str | None:
     """
     if value is None:
         return None
-    # Formatting keeps every digit, which arithmetic on decimals would not.
-    digits, _, place = f"{Decimal(value):E}".partition("E")
-    significant = digits.lstrip("-").replace(".", "").rstrip("0")
-    if not significant:
+    if not value:
         return "1"
-    exponent = f"{int(place) + _MIDDLE:04d}"
-    if digits[0] != "-":
+    number = value if type(value) is Decimal else Decimal(value)
+    # A decimal's text has every digit, which arithmetic on decimals would not keep.
+    significant = str(number).partition("E")[0].replace(".", "").strip("-0")
+    exponent = f"{number.adjusted() + _MIDDLE:04d}"
+    if value > 0:
         return f"2{exponent}{significant}"
     return f"0{(exponent + significant).translate(_NINES)}~"
 
