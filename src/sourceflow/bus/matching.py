@@ -58,10 +58,9 @@ def _is_true(condition: Condition, row: Any, value_of: Callable[[Any, str], Any]
             return value_of(row, field) is None
         case IsIn(field, values):
             return value_of(row, field) in values
-        case Comparison(field, relation, wanted):
-            value = value_of(row, field)
-            return value is not None and _COMPARE[relation](value, wanted)
-    raise AssertionError(f"{condition!r} is not resolved")
+    assert isinstance(condition, Comparison)  # nothing else is left once it is resolved
+    value = value_of(row, condition.field)
+    return value is not None and _COMPARE[condition.operator](value, condition.value)
 
 
 def _sortable(value: Any) -> tuple[bool, Any]:

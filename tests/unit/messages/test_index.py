@@ -56,7 +56,7 @@ def index(kind, **options):
         (Annotated[str, Meta(max_length=3)], IndexKind.TEXT),
         (Color, IndexKind.TEXT),
         (int, IndexKind.BIG_INTEGER),
-        (Annotated[int, Meta(ge=0)], IndexKind.BIG_INTEGER),
+        (Annotated[int, "a note", Meta(ge=0)], IndexKind.BIG_INTEGER),
         (Annotated[int, Meta(ge=0, le=2**63)], IndexKind.BIG_INTEGER),
         (Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)], IndexKind.INTEGER),
         (Annotated[int, Meta(gt=0, lt=10)], IndexKind.INTEGER),

@@ -229,10 +229,9 @@ def _shape(condition: Condition, values: list[Any]) -> tuple[Any, ...]:
             length = 1 << (len(wanted) - 1).bit_length() if wanted else 0
             values += [*wanted, *wanted[-1:] * (length - len(wanted))]
             return ("in", field, length)
-        case Comparison(field, relation, value):
-            values.append(value)
-            return (relation, field)
-    raise AssertionError(f"{condition!r} is not resolved")
+    assert isinstance(condition, Comparison)  # nothing else is left once it is resolved
+    values.append(condition.value)
+    return (condition.operator, condition.field)
 
 
 def _fields(shape: Any) -> Iterator[str]:

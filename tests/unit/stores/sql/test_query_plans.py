@@ -137,6 +137,30 @@ async def test_a_page_reads_the_documents_of_its_rows_only(stores, monkeypatch):
         assert len(rows) == len(decoded) == 20, page
 
 
+async def test_queries_of_one_shape_share_a_statement(instances, monkeypatch):
+    monkeypatch.setattr("sourceflow.stores.sql.view_queries.SHAPES", 2)
+    instances.view_models = (Parcel,)
+    queries = (await instances.open())._open.view_models._view(Parcel).queries
+
+    def statement(**options):
+        return queries.statement(Query.of(Parcel, **options))[0]
+
+    one = statement(where=field("weight") > 1, limit=5)
+    assert statement(where=field("weight") > 2, limit=6) is one
+    assert statement(where=field("weight") >= 1, limit=5) is not one
+    assert statement(where=field("weight").in_([1, 2, 3])) is statement(
+        where=field("weight").in_([4, 5, 6, 7])
+    )
+    assert len(queries._known) <= 2
+    assert statement(where=field("weight") > 1, limit=5).text == one.text
+
+
+async def test_stores_without_view_models_open(instances):
+    instances.view_models = ()
+    stores = await instances.open()
+    assert await stores.events.position() == 0
+
+
 IS_WALK = re.compile(r"Scan (Backward )?(using|on) sourceflow_|Seq Scan|(SCAN|SEARCH) sourceflow_")
 IS_SORT = re.compile(r"Sort  \(|USE TEMP B-TREE")
 
