@@ -21,6 +21,7 @@ from sourceflow.host.engine import Engine
 from sourceflow.host.idempotency import choose_idempotency
 from sourceflow.host.names import check_app_name
 from sourceflow.host.past import Past
+from sourceflow.host.reads import Reads
 from sourceflow.host.signals import stop_signals
 from sourceflow.stores.memory import MemoryStores
 
@@ -32,22 +33,17 @@ if TYPE_CHECKING:
     from sourceflow.bus.middleware import Middleware
     from sourceflow.bus.ports import DeadLetters, Idempotency, ScheduledCommand, Stores, Transport
     from sourceflow.clock import Clock
-    from sourceflow.domain.conditions import Condition
-    from sourceflow.domain.entity import Entity
-    from sourceflow.domain.view_model import ViewModel
     from sourceflow.host.assembly import Assembly
-    from sourceflow.messages import Command, KeyType
+    from sourceflow.messages import Command
 
 __all__ = ("App",)
 
 log = logging.getLogger(__name__)
 
 AggregateT = TypeVar("AggregateT", bound=Aggregate[Any])
-StateT = TypeVar("StateT", bound="Entity | ViewModel")
-RowT = TypeVar("RowT", bound="ViewModel")
 
 
-class App(Past):
+class App(Reads, Past):
     """Sagas, aggregates and views with the stores and the transport they work on.
 
     ``async with app:`` starts it (checks the wiring, provisions, listens) and, on leaving, drains
@@ -305,49 +301,6 @@ class App(Past):
             )
         found: AggregateT = wiring.create(aggregate, EdgeScope(self))
         return found
-
-    async def find(self, state_type: type[StateT], key: KeyType) -> StateT | None:
-        """Return an entity or a row of a view model, or None where there is none."""
-        return await self._running.reader.find(state_type, key)
-
-    async def get(self, state_type: type[StateT], key: KeyType) -> StateT:
-        """Return an entity or a row of a view model.
-
-        Raises:
-            NotFoundError: There is none.
-        """
-        return await self._running.reader.get(state_type, key)
-
-    async def query(
-        self,
-        row_type: type[RowT],
-        *,
-        where: Mapping[str, object] | Condition | None = None,
-        order_by: str | None = None,
-        limit: int | None = None,
-        after: RowT | None = None,
-    ) -> list[RowT]:
-        """Return rows of a view model.
-
-        Args:
-            row_type: The view model.
-            where: Field to value, all must be equal; or a condition, made by comparing
-                ``field("total")``.
-            order_by: A field; ``-field`` turns the whole order round. By key where not given.
-                None comes before everything else, rows of one value stand in key order; texts are
-                sorted by code points, members of an Enum by their values.
-            limit: How many at most.
-            after: The last row of the page before; only rows behind it are returned.
-
-        Raises:
-            ValueError: A field is neither the key nor among the view model's ``indexes``, a value
-                is outside of the limits of messages, the limit is negative, or there are more
-                than 500 values in ``where``.
-            TypeError: A value is not of its field's type.
-        """
-        return await self._running.reader.query(
-            row_type, where=where, order_by=order_by, limit=limit, after=after
-        )
 
     async def drained(self, *, timeout: float | timedelta = 30.0) -> None:  # noqa: ASYNC109 - the time is the App's clock's
         """Wait until everything that was sent is handled; for tests and demonstrations.

@@ -19,11 +19,16 @@ interim = st.lists(
 )
 
 
+def differ_without_case(headers):
+    """Fields of one name, whatever its case, are joined: RFC 9110, section 5.3."""
+    return len({name.lower() for name in headers}) == len(headers)
+
+
 @st.composite
 def written(draw):
     """An answer with its bytes: status, headers, body, keep-alive, whether the connection's end ends it."""
     status = draw(st.sampled_from([200, 204, 304, 400, 403, 500, 503]))
-    headers = draw(st.dictionaries(names, values, max_size=4))
+    headers = draw(st.dictionaries(names, values, max_size=4).filter(differ_without_case))
     body = draw(st.binary(max_size=200))
     minor = draw(st.sampled_from([0, 1]))
     connection = draw(st.sampled_from([None, "close", "keep-alive", "Keep-Alive, x", "x, CLOSE"]))
