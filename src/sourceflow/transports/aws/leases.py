@@ -52,7 +52,9 @@ class Lease(msgspec.Struct, eq=False):
     handling: asyncio.Task[object] | None = None
 
     def lose(self) -> None:
-        """Note that others may have the message, and stop its handler."""
+        """Note that others may have the message, and stop its handler: once, however often it is noticed."""
+        if self.lost:
+            return
         self.lost = True
         if self.handling is not None:
             self.handling.cancel()

@@ -180,3 +180,14 @@ async def test_a_hand_back_that_fails_leaves_the_message_to_its_timeout(
     assert "1 message(s) of orders come back later" in caplog.text
     await clock.advance(timedelta(seconds=60))
     assert len(await receive_all(url)) == 1
+
+
+async def test_a_handler_is_cancelled_once_however_often_its_loss_is_noticed(take):
+    [lease] = await take(1)
+    lease.handling = asyncio.create_task(asyncio.Event().wait())
+    lease.lose()
+    lease.lose()
+
+    assert lease.handling.cancelling() == 1
+    with pytest.raises(asyncio.CancelledError):
+        await lease.handling
