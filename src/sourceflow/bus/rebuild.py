@@ -156,7 +156,6 @@ class _Build:
         self.names = names_of(handlers)
         self.shadow = shadow
         self.count = 0
-        self._counted_to = 0
 
     async def take_in(self, page: Sequence[Logged]) -> None:
         """Project events and keep what they change."""
@@ -179,13 +178,8 @@ class _Build:
                 await project_again(
                     self._events, handler, logged.envelope, rows, position=logged.position
                 )
-        self._count(page)
+        self.count += len(page)
         return rows.changed(self._row_type)
-
-    def _count(self, page: Sequence[Logged]) -> None:
-        """Count events; a swap that is tried again projects some once more."""
-        self.count += sum(logged.position > self._counted_to for logged in page)
-        self._counted_to = max((self._counted_to, *(logged.position for logged in page)))
 
     def _takers(self, logged: Logged) -> list[Handler]:
         event_type = type(logged.envelope.message)

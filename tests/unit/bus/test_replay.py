@@ -28,6 +28,7 @@ from sourceflow.bus.changes import Changes, Stream, StreamChange
 from sourceflow.errors import ConflictError, ReplayError
 from sourceflow.messages import Envelope
 from sourceflow.stores.memory import MemoryStores
+from sourceflow.stores.memory.event_log import MemoryEventLog
 from sourceflow.testing.clock import ManualClock
 
 
@@ -487,6 +488,22 @@ async def test_a_rebuild_tells_how_far_it_has_come(bench, monkeypatch):
     await bench.app.rebuild(Summaries, on_progress=told.append)
     assert [(each.events, each.end) for each in told] == [(1, 2), (2, 2)]
     assert [each.position for each in told] == [1, 2]
+
+
+async def test_a_rebuild_counts_events_whose_positions_are_not_in_the_order_of_the_log(
+    bench, monkeypatch
+):
+    monkeypatch.setattr("sourceflow.bus.rebuild.PAGE", 1)
+    await bench.app.send(Pay(id="o-1", amount=Decimal(4)))
+    read = MemoryEventLog.read
+
+    async def in_the_order_of_transactions(log, **options):
+        found = [each async for each in read(log, **options)]
+        for each in (*reversed(found[:2]), *found[2:]):
+            yield each
+
+    monkeypatch.setattr(MemoryEventLog, "read", in_the_order_of_transactions)
+    assert (await bench.app.rebuild(Summaries)).events == 3
 
 
 async def test_a_rebuild_that_was_interrupted_goes_on_where_it_was(bench, monkeypatch, rules):
