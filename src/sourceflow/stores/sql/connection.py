@@ -61,8 +61,9 @@ class SqlConnection:
     async def begin(self) -> None:
         """Begin the transaction, if it is not open."""
         async with self._lock:
-            if self._session is None:
-                self._session = await self._stack.enter_async_context(self._database.transaction())
+            self._session = self._session or await self._stack.enter_async_context(
+                self._database.transaction()
+            )
 
     async def execute(
         self, statement: str | Clause, parameters: Mapping[str, Any] | None = None

@@ -224,12 +224,8 @@ class _Compiled:
 
 
 def _default(default: Any) -> Any:
-    """Return the value of a column's default in Python."""
-    if default.is_callable:
-        return default.arg(None)
-    if default.is_scalar:
-        return default.arg
-    raise StatementError("a default that asks the database is not supported: give the value")
+    """Return the value of a default in Python: one of the database stands in the SQL."""
+    return default.arg(None) if default.is_callable else default.arg
 
 
 def _after_loading(convert: Callable[[Any], Any] | None) -> Callable[[Any], Any]:

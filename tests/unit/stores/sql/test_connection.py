@@ -33,6 +33,7 @@ from sourceflow.errors import (
     StatementError,
 )
 from sourceflow.messages import Codec, Registry
+from sourceflow.stores.sql.database import Unfulfilled
 
 
 class Ledger:
@@ -528,6 +529,28 @@ async def test_a_deadlock_is_a_conflict(ledger):
     found = await asyncio.gather(take("a", "b"), take("b", "a"), return_exceptions=True)
 
     assert sorted(type(each).__name__ for each in found) == ["ConflictError", "NoneType"]
+
+
+async def test_a_savepoint_that_is_not_there_is_said_so(ledger):
+    async with ledger.stores._open.database.transaction() as session:
+        await session.save("here")
+        await session.restore("here")
+        with pytest.raises(Unfulfilled, match="there"):
+            await session.restore("there")
+
+
+async def test_steps_of_the_stores_that_meet_others_are_a_conflict(ledger):
+    steps = ledger.stores.inbox.steps([claim()])
+    async with ledger.stores.begin() as uow:
+        connection = await uow.connection()
+        await connection.run(steps)
+        with pytest.raises(ConflictError) as lost:
+            await connection.run(steps)
+        with pytest.raises(ConflictError) as again:
+            await uow.commit(Changes())
+
+    assert again.value is lost.value
+    assert not await ledger.stores.inbox.claimed([claim()])
 
 
 async def test_a_lost_server_is_said_so_and_nothing_is_left(ledger):

@@ -241,7 +241,7 @@ class PostgresSession:
             raise ConflictError(_said(error)) from error
         except asyncpg.IntegrityConstraintViolationError as error:
             raise ConstraintError(_said(error)) from error
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except (asyncpg.PostgresError, *_OUTAGES) as error:
             if self._is_away(error):
                 raise self._database.away(error) from error
             raise StatementError(_said(error)) from error
