@@ -62,7 +62,7 @@ async def test_those_due_first_leave_first_and_of_equals_those_scheduled_first(s
 
 
 async def test_no_more_are_fired_at_a_time_than_the_limit(shop):
-    await shop.schedule(*(shop.waiting(minute, f"m-{minute}") for minute in range(5)))
+    await shop.schedule(*(shop.waiting(minute, f"m-{minute}") for minute in (4, 3, 2, 1, 0)))
     assert await shop.fire(10, limit=3) == ["m-0", "m-1", "m-2"]
     assert await shop.fire(10, limit=3) == ["m-3", "m-4"]
 

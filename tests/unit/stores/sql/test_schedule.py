@@ -11,6 +11,7 @@ from sourceflow import Command, Key
 from sourceflow.bus.changes import Changes, Destination, OutboxRow, Stream
 from sourceflow.errors import DependencyError
 from sourceflow.messages import Codec, Envelope, Registry
+from sourceflow.stores.sql.schedule import SqlSchedule
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 QUEUE = Destination("queue", "payments.fifo")
@@ -77,6 +78,34 @@ async def test_two_instances_fire_each_of_200_commands_once(instances):
     assert all(share == sorted(share) for share in shares)
     assert sorted([*shares[0], *shares[1]]) == expected
     assert await one.outbox.depth() == 0
+
+
+async def test_an_instance_does_not_wait_for_what_another_one_is_moving(instances, monkeypatch):
+    """But on SQLite, where one of them writes at a time."""
+    one, other = await instances.open(Pay), await instances.open(Pay)
+    for stores in (one, other):
+        await stores.outbox.take()
+    await schedule(one, *(waiting(each, key=f"o-{each}") for each in "abcd"))
+    moving, go_on = asyncio.Event(), asyncio.Event()
+    move = SqlSchedule._move
+
+    async def move_slowly(schedule, *arguments):
+        if schedule is one.schedule:
+            moving.set()
+            await go_on.wait()
+        return await move(schedule, *arguments)
+
+    monkeypatch.setattr(SqlSchedule, "_move", move_slowly)
+    firing = asyncio.create_task(fire(one, limit=2))
+    await moving.wait()
+    if one._open.database.product == "sqlite":
+        go_on.set()
+    try:
+        async with asyncio.timeout(20):
+            assert await fire(other, limit=10) == ["c", "d"]
+    finally:
+        go_on.set()
+    assert await firing == ["a", "b"]
 
 
 async def test_what_an_instance_has_fired_and_not_sent_is_taken_over_when_it_ends(instances):
