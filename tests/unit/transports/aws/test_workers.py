@@ -32,7 +32,10 @@ class Bench:
 @pytest.fixture
 async def bench():
     async with asyncio.TaskGroup() as tasks:
-        yield Bench(tasks)
+        bench = Bench(tasks)
+        yield bench
+        for task in bench.tasks:  # those that still wait, where a test has failed
+            task.cancel()
 
 
 def quick(name):
@@ -57,6 +60,12 @@ async def test_pieces_that_never_wait_are_done_by_one_worker(bench):
 
     assert bench.done == ["a", "b", "c"]
     assert len(set(bench.tasks)) == 1
+
+
+async def test_one_worker_is_called_at_a_time(bench):
+    bench.add(*map(quick, "abc"))
+
+    assert [task.get_name() for task in asyncio.all_tasks()].count("worker") == 1
 
 
 async def test_pieces_that_wait_are_done_side_by_side(bench):
