@@ -12,7 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from sourceflow.messages.hints import UNRESOLVED, field_hints
-from sourceflow.messages.key import is_only_key, key_problem
+from sourceflow.messages.key import FEW_CHARACTERS, is_only_key, key_problem
 from sourceflow.messages.limits import LEAVES, LimitError, check_text, is_short_decimal
 
 __all__ = ("is_plainly_right",)
@@ -34,7 +34,7 @@ def _is_within(check: Callable[[Any], None], value: Any) -> bool:
 
 
 def _is_key_text(value: Any) -> bool:
-    return value != "" and _is_text(value)
+    return _is_text(value) and 0 < len(value) <= FEW_CHARACTERS
 
 
 def _is_key_number(value: Any) -> bool:
@@ -64,7 +64,11 @@ _KEYS: Final[dict[type[Any], Look]] = {
 
 _INLINE: Final[dict[Look, str]] = {
     _is_text: "type(v := value.{field}) is str and (v.isascii() or {look}(v))",
-    _is_key_text: "type(v := value.{field}) is str and v != '' and (v.isascii() or {look}(v))",
+    _is_key_text: (
+        "type(v := value.{field}) is str and 0 < len(v) <= "
+        f"{FEW_CHARACTERS} and "
+        "(v.isascii() or {look}(v))"
+    ),
 }
 """Looks that are written out where they are used: most fields are texts, and a call costs more."""
 

@@ -289,3 +289,16 @@ async def test_who_changes_what_was_read_or_written_changes_nothing_in_the_store
     for value in (order, row, command.message, event.message, *await seen()):
         value.notes.append("changed outside")
     assert [value.notes for value in await seen()] == [["kept"]] * 6
+
+
+@pytest.mark.parametrize("key", ["x" * 1_000, "\0" * 500, "\U0001f600" * 250])
+async def test_the_longest_keys_are_kept(shop, key):
+    entity = shop.Order(id=key, paid=Decimal(1))
+    row, event = shop.Listing(id=key), shop.paid(key)
+    changes = shop.handled(0, key=key, entity=entity, events=[(event, shop.stream(key))])
+    changes.rows = [shop.put(row)]
+    changes.outbox = [shop.leaving(event, stream=shop.stream(key))]
+    await shop.commit(changes)
+    assert (await shop.head(key))[:2] == (1, entity)
+    assert await shop.stores.find(shop.Listing, key) == row
+    assert [each.envelope for each in await shop.events(key=key)] == [event]

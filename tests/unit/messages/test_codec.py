@@ -232,6 +232,7 @@ MALFORMED = {
     "a field of another type": document(data={"order_id": "o-1", "total": [SECRET]}),
     "a key that is null": document(data={"order_id": None, "total": "1"}),
     "an empty key": document(data={"order_id": "", "total": "1"}),
+    "a key that is too long": document(data={"order_id": "x" * 1_001, "total": "1"}),
     "a subject that is not the key": document(subject=SECRET),
     "version 0": document(dataversion=0),
     "a version that is a text": document(dataversion="1"),

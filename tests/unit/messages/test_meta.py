@@ -226,6 +226,27 @@ def test_an_empty_key_is_refused(base):
         Thing(id="")
 
 
+@BASES
+@pytest.mark.parametrize("key", ["x" * 1_001, "€" * 334, "\0" * 501, "é" * 501])
+def test_a_key_that_no_index_could_hold_is_refused(base, key):
+    class Thing(base):
+        id: Key[str]
+
+    with pytest.raises(
+        InvalidMessageError, match=r"the key id takes 1,00\d bytes; 1,000 are the most"
+    ):
+        Thing(id=key)
+
+
+@BASES
+@pytest.mark.parametrize("key", ["x" * 1_000, "€" * 333, "\0" * 500, "x"])
+def test_a_long_key_is_taken(base, key):
+    class Thing(base):
+        id: Key[str]
+
+    assert Thing(id=key).id == key
+
+
 @pytest.mark.parametrize("key", [2**63, -(2**63) - 1])
 def test_a_key_over_64_bits_is_refused(key):
     with pytest.raises(InvalidMessageError, match="the key order_id takes more than 64 bits"):
