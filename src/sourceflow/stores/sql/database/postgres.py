@@ -72,6 +72,7 @@ class PostgresDatabase:
                 min_size=1,
                 max_size=self._pool_size,
                 command_timeout=self._timeout,
+                init=_see_what_was_committed,
                 reset=_keep,
             )
 
@@ -315,6 +316,16 @@ _OUTAGES: Final = (
     asyncpg.ReadOnlySQLTransactionError,
 )
 """Faults of the server and of the way to it (PostgreSQL manual, appendix A, error codes)."""
+
+
+async def _see_what_was_committed(connection: _Connection) -> None:
+    """Let each statement see what was committed before it, whatever the server's default is.
+
+    Who has waited for a row, or for a table, must see what was done to it meanwhile.
+    """
+    await connection.execute(
+        "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED"
+    )
 
 
 async def _keep(_connection: _Connection) -> None:
