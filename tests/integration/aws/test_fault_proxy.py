@@ -39,6 +39,9 @@ class Only:
         fault, self._fault = self._fault, None
         return fault
 
+    def doubles(self, operation):
+        return False
+
     def choice(self, those):
         return those[0]
 
