@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from sourceflow.bus.middleware import Middleware
 from sourceflow.bus.observer import Observer
 from sourceflow.bus.routes import NO_ROUTES
 from sourceflow.clock import SystemClock
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    from sourceflow.bus.middleware import Middleware
     from sourceflow.bus.ports import DeadLetters, Idempotency, ScheduledCommand, Stores, Transport
     from sourceflow.clock import Clock
     from sourceflow.host.assembly import Assembly
@@ -101,8 +101,13 @@ class App(Reads, Past):
         """Let commands and events travel by a transport; return the App.
 
         Raises:
+            TypeError: It is a middleware: those are given to ``App(middleware=[…])``.
             RuntimeError: The App has a transport, or is running.
         """
+        if isinstance(transport, Middleware):
+            raise TypeError(
+                f"{type(transport).__name__} is a middleware: give it to App(middleware=[…])"
+            )
         if self._transport is not None:
             raise RuntimeError(f"the App {self._name!r} has a transport already")
         if self._stack is not None:

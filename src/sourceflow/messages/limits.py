@@ -57,7 +57,9 @@ def check_text(value: str) -> None:
         raise LimitError("holds a character that is no text (U+FFFE, U+FFFF or a surrogate)")
 
 
-def _check_float(value: float) -> None:
+def _check_float(value: Any) -> None:
+    if isinstance(value, Decimal):  # it would be written as a text, and not be read again
+        raise LimitError("is a Decimal where a float belongs")
     if not math.isfinite(value):
         raise LimitError("is not a finite number")
 

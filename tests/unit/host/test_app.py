@@ -15,6 +15,7 @@ from sourceflow import (
     Entity,
     Event,
     Key,
+    Middleware,
     Reject,
     Saga,
     View,
@@ -658,3 +659,11 @@ async def test_an_own_event_that_has_not_come_back_is_waited_for(wire):
         await clock.advance(timedelta(seconds=3))
         with pytest.raises(TimeoutError, match=r"1 published event\(s\) that have not come back"):
             await waiting
+
+
+def test_a_middleware_is_no_transport():
+    class Timing(Middleware):
+        pass
+
+    with pytest.raises(TypeError, match=r"Timing is a middleware: give it to App\(middleware="):
+        make().use(Timing())

@@ -218,6 +218,27 @@ def test_a_missing_field_is_named(missing):
 
 
 @BASES
+@pytest.mark.parametrize(
+    ("hint", "value"),
+    [
+        (float, Decimal("1.5")),
+        (float | None, Decimal("1.5")),
+        (list[float], [1.0, Decimal(2)]),
+        (dict[str, float], {"a": Decimal(2)}),
+    ],
+)
+def test_a_decimal_is_no_float(base, hint, value):
+    """Its document would be a text, which no float is read from."""
+
+    class Thing(base):
+        id: Key[str]
+        size: hint
+
+    with pytest.raises(InvalidMessageError, match=r"size.* is a Decimal where a float belongs"):
+        Thing(id="a", size=value)
+
+
+@BASES
 def test_an_empty_key_is_refused(base):
     class Thing(base):
         id: Key[str]

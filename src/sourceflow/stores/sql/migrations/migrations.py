@@ -196,9 +196,8 @@ class Migrations:
         """Make the schema where it is missing, and see that nothing is in the way."""
         if self._url.product == "postgresql":
             self._check_encoding(connection)
-        if not self._has_schema(
-            connection
-        ):  # IF NOT EXISTS asks for the right to create, even then
+        # Not IF NOT EXISTS, which asks for the right to create even where there is one.
+        if not self._has_schema(connection):
             connection.execute(CreateSchema(str(self._schema_name)))
         found = self._tables.intersection(inspect(connection).get_table_names(self._schema_name))
         if found:
