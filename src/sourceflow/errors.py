@@ -35,8 +35,10 @@
         ├── AwsTransientError       a passing fault, time-outs included
         ├── AwsCredentialsError     missing, expired or refused credentials
         ├── AwsConfigurationError   a resource or a right is missing
+        │   └── AwsKeyError         a KMS key is missing, disabled or forbidden
         ├── AwsLeaseLostError       the receipt handle no longer counts
         └── AwsRequestError         this request can never succeed
+            └── AwsCiphertextError  KMS refuses what it is to decrypt
 
 ``Retry``, ``Reject`` and ``Discard`` are signals that handlers raise; they live here because every
 stage of a message's journey speaks of them.
@@ -52,9 +54,11 @@ if TYPE_CHECKING:
 
 __all__ = (
     "AlreadyExistsError",
+    "AwsCiphertextError",
     "AwsConfigurationError",
     "AwsCredentialsError",
     "AwsError",
+    "AwsKeyError",
     "AwsLeaseLostError",
     "AwsRequestError",
     "AwsThrottledError",
@@ -399,12 +403,23 @@ class AwsConfigurationError(AwsError):
     """A queue, topic, key or right is missing: a person has to mend it."""
 
 
+class AwsKeyError(AwsConfigurationError, DependencyError):
+    """A key of KMS is missing, disabled, about to be deleted or forbidden: a person has to mend it.
+
+    A listener pauses until then: what the key encrypted is no worse for it.
+    """
+
+
 class AwsLeaseLostError(AwsError):
     """The receipt handle no longer counts: the message is visible to others again."""
 
 
 class AwsRequestError(AwsError):
     """This request can never succeed as it is."""
+
+
+class AwsCiphertextError(AwsRequestError):
+    """KMS refuses to decrypt: what it got was changed, or encrypted by another key or context."""
 
 
 class Settlement(Exception):  # noqa: N818 - signals that handlers raise, not errors

@@ -96,9 +96,11 @@ FROZEN = {
     ),
     "sourceflow.errors": (
         "AlreadyExistsError",
+        "AwsCiphertextError",
         "AwsConfigurationError",
         "AwsCredentialsError",
         "AwsError",
+        "AwsKeyError",
         "AwsLeaseLostError",
         "AwsRequestError",
         "AwsThrottledError",

@@ -1,4 +1,4 @@
-"""A thin client of SQS and SNS: the calls that carry messages, at the least cost, and those about queues.
+"""A thin client of SQS, SNS and KMS: the calls that carry messages, at the least cost, and those about queues.
 
 Everything else that is called rarely (creating topics, policies, subscriptions) goes through botocore instead.
 """
@@ -13,6 +13,12 @@ from sourceflow.transports.aws.client.credentials import (
 )
 from sourceflow.transports.aws.client.endpoints import Endpoint, resolve_endpoint
 from sourceflow.transports.aws.client.http import DirectClient, HttpClient, open_http_client
+from sourceflow.transports.aws.client.kms import (
+    DataKey,
+    DecryptedKey,
+    KeyDescription,
+    KmsClient,
+)
 from sourceflow.transports.aws.client.retry import RetryPolicy, RetryStats
 from sourceflow.transports.aws.client.shapes import (
     AttributeValue,
@@ -39,10 +45,14 @@ __all__ = (
     "ChainCredentials",
     "Credentials",
     "CredentialsProvider",
+    "DataKey",
+    "DecryptedKey",
     "DeleteEntry",
     "DirectClient",
     "Endpoint",
     "HttpClient",
+    "KeyDescription",
+    "KmsClient",
     "MessageMoveTask",
     "PublishEntry",
     "ReceivedMessage",

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sourceflow.errors import (
+    AwsCiphertextError,
     AwsConfigurationError,
     AwsCredentialsError,
     AwsError,
+    AwsKeyError,
     AwsLeaseLostError,
     AwsRequestError,
     AwsThrottledError,
@@ -27,6 +29,7 @@ __all__ = (
     "classify",
     "entry_error",
     "json_error",
+    "kms_error",
     "name_operation",
     "unreadable",
     "xml_error",
@@ -53,9 +56,10 @@ _CLASSES: dict[type[AwsError], str] = {
     AwsConfigurationError: (
         "queuedoesnotexist nonexistentqueue notfound resourcenotfound accessdenied authorizationerror "
         "unauthorizedoperation invalidaddress disabled invalidstate invalidkeyusage optinrequired invalidsecurity "
-        "queuenameexists queuealreadyexists"
+        "queuenameexists queuealreadyexists invalidarn"
     ),
     AwsLeaseLostError: "receipthandleisinvalid messagenotinflight invalididformat",
+    AwsCiphertextError: "invalidciphertext incorrectkey",
     AwsRequestError: (
         "invalidmessagecontents invalidparametervalue parametervalueinvalid invalidparameter missingparameter "
         "batchrequesttoolong toomanyentriesinbatchrequest emptybatchrequest batchentryidsnotdistinct "
@@ -98,6 +102,7 @@ def classify(
     operation: str,
     alias: str = "",
     sender_fault: bool = False,
+    missing: type[AwsConfigurationError] = AwsConfigurationError,
 ) -> AwsError:
     """Return the error that stands for AWS's answer.
 
@@ -108,6 +113,7 @@ def classify(
         operation: The API operation.
         alias: The same code in the older spelling, where there is one; used when ``code`` is unknown.
         sender_fault: Whether AWS blames an entry of a batch on its sender.
+        missing: What a resource or a right that is missing comes to at this service.
     """
     kind = (
         _CLASS_OF.get(_key(code))
@@ -118,6 +124,8 @@ def classify(
         # FIFO queues refuse to delete by an expired handle, and queues of both kinds refuse to extend by one,
         # with InvalidParameterValue: only the text says which parameter.
         kind = AwsLeaseLostError
+    if kind is AwsConfigurationError:
+        kind = missing
     return kind(message, code=_plain(code), status=status, operation=operation)
 
 
@@ -133,14 +141,22 @@ def entry_error(code: str, message: str, *, sender_fault: bool, operation: str) 
     return classify(message, code=code, status=0, operation=operation, sender_fault=sender_fault)
 
 
-def json_error(status: int, headers: Mapping[str, str], body: bytes, *, operation: str) -> AwsError:
-    """Read the error answer of a JSON service such as SQS or KMS.
+def json_error(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    operation: str,
+    missing: type[AwsConfigurationError] = AwsConfigurationError,
+) -> AwsError:
+    """Read the error answer of a JSON service such as SQS.
 
     Args:
         status: The HTTP status.
         headers: The headers of the answer, names in lower case.
         body: The body of the answer.
         operation: The API operation.
+        missing: What a resource or a right that is missing comes to at this service.
     """
     alias = headers.get("x-amzn-query-error", "").partition(";")[0]
     try:
@@ -155,7 +171,14 @@ def json_error(status: int, headers: Mapping[str, str], body: bytes, *, operatio
         or _http(status)
     )
     message = document.message or document.other_message or ""
-    return classify(message, code=code, status=status, operation=operation, alias=alias)
+    return classify(
+        message, code=code, status=status, operation=operation, alias=alias, missing=missing
+    )
+
+
+def kms_error(status: int, headers: Mapping[str, str], body: bytes, *, operation: str) -> AwsError:
+    """Read the error answer of KMS, where what is missing or forbidden is a key; see ``json_error``."""
+    return json_error(status, headers, body, operation=operation, missing=AwsKeyError)
 
 
 def xml_error(status: int, headers: Mapping[str, str], body: bytes, *, operation: str) -> AwsError:  # noqa: ARG001 - same shape as json_error

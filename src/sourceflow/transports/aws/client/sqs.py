@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import msgspec
 
+from sourceflow.transports.aws.client.json_protocol import read_answer
 from sourceflow.transports.aws.client.shapes import AttributeValue, BatchResult
 from sourceflow.transports.aws.client.sqs_messages import (
     DeleteEntry,
@@ -14,7 +15,7 @@ from sourceflow.transports.aws.client.sqs_messages import (
     SendEntry,
     VisibilityEntry,
 )
-from sourceflow.transports.aws.client.sqs_queues import SqsQueues, read_answer
+from sourceflow.transports.aws.client.sqs_queues import SqsQueues
 
 __all__ = ("SqsClient",)
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from sourceflow.transports.aws.client.base import ServiceClient
-from sourceflow.transports.aws.client.errors import json_error, unreadable
+from sourceflow.transports.aws.client.errors import json_error
+from sourceflow.transports.aws.client.json_protocol import json_headers, read_answer
 from sourceflow.transports.aws.client.sqs_moves import MessageMoveTask
 
 if TYPE_CHECKING:
     from sourceflow.errors import AwsError
 
-__all__ = ("SqsQueues", "read_answer")
-
-_T = TypeVar("_T")
+__all__ = ("SqsQueues",)
 
 
 class SqsQueues(ServiceClient):
@@ -145,10 +144,7 @@ class SqsQueues(ServiceClient):
 
     @staticmethod
     def _headers(operation: str) -> Mapping[str, str]:
-        return {
-            "Content-Type": "application/x-amz-json-1.0",
-            "X-Amz-Target": f"AmazonSQS.{operation}",
-        }
+        return json_headers("1.0", f"AmazonSQS.{operation}")
 
 
 class _GetUrl(
@@ -221,15 +217,3 @@ _ATTRIBUTES = msgspec.json.Decoder(_Attributes)
 _HANDLE = msgspec.json.Decoder(_Handle)
 _MOVES = msgspec.json.Decoder(_Moves)
 _CANCELLED = msgspec.json.Decoder(_Cancelled)
-
-
-def read_answer(decoder: msgspec.json.Decoder[_T], answer: bytes, operation: str) -> _T:
-    """Read a successful answer.
-
-    Raises:
-        AwsTransientError: It is not what the operation answers.
-    """
-    try:
-        return decoder.decode(answer)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise unreadable(operation) from error

@@ -11,6 +11,7 @@ import pytest
 from sourceflow.resilience import Backoff
 from sourceflow.transports.aws.client import (
     Endpoint,
+    KmsClient,
     RetryPolicy,
     SnsClient,
     SqsClient,
@@ -130,3 +131,8 @@ def sqs(make_sqs):
 @pytest.fixture
 def sns(make_client):
     return make_client(SnsClient, "sns")
+
+
+@pytest.fixture
+def kms(make_client):
+    return make_client(KmsClient, "kms")

@@ -3,14 +3,23 @@ from __future__ import annotations
 import pytest
 
 from sourceflow.errors import (
+    AwsCiphertextError,
     AwsConfigurationError,
     AwsCredentialsError,
+    AwsKeyError,
     AwsLeaseLostError,
     AwsRequestError,
     AwsThrottledError,
     AwsTransientError,
+    DependencyError,
 )
-from sourceflow.transports.aws.client.errors import classify, entry_error, json_error, xml_error
+from sourceflow.transports.aws.client.errors import (
+    classify,
+    entry_error,
+    json_error,
+    kms_error,
+    xml_error,
+)
 
 CODES = {
     AwsThrottledError: [
@@ -32,8 +41,9 @@ CODES = {
         "AccessDenied", "AccessDeniedException", "AuthorizationError", "InvalidAddress", "KmsAccessDenied",
         "KmsDisabled", "KmsInvalidState", "KmsNotFound", "KmsInvalidKeyUsage", "KmsOptInRequired",
         "KMS.DisabledException", "KMSOptInRequired", "InvalidSecurity", "QueueNameExists",
-        "ResourceNotFoundException",
+        "ResourceNotFoundException", "InvalidArnException",
     ],
+    AwsCiphertextError: ["InvalidCiphertextException", "IncorrectKeyException"],
     AwsLeaseLostError: ["ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidIdFormat"],
     AwsRequestError: [
         "InvalidMessageContents", "InvalidParameterValue", "ParameterValueInvalid", "InvalidParameter",
@@ -151,3 +161,33 @@ def test_an_xml_error_is_read_with_its_code_and_message():
 def test_an_answer_that_is_no_xml_error_is_sorted_by_its_status(body):
     error = xml_error(503, {}, body, operation="PublishBatch")
     assert (type(error), error.code) == (AwsTransientError, "Http503")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "DisabledException", "KMSInvalidStateException", "NotFoundException", "AccessDeniedException",
+        "InvalidKeyUsageException", "InvalidArnException",
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_key_of_kms_makes_listeners_wait(code):
+    error = kms_error(400, {}, b'{"__type": "%s"}' % code.encode(), operation="Decrypt")
+    assert type(error) is AwsKeyError
+    assert isinstance(error, DependencyError)
+    assert isinstance(error, AwsConfigurationError)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("IncorrectKeyException", AwsCiphertextError),
+        ("InvalidCiphertextException", AwsCiphertextError),
+        ("ValidationException", AwsRequestError),
+        ("ThrottlingException", AwsThrottledError),
+        ("KeyUnavailableException", AwsTransientError),
+        ("ExpiredTokenException", AwsCredentialsError),
+    ],
+)
+def test_what_is_not_about_a_key_is_sorted_as_everywhere(code, kind):
+    error = kms_error(400, {}, b'{"__type": "%s"}' % code.encode(), operation="Decrypt")
+    assert type(error) is kind
