@@ -270,7 +270,7 @@ def test_an_option_that_cannot_work_is_refused(option, value, problem):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("product", ["sqlite"])
+@pytest.mark.parametrize("product", ["sqlite", "postgresql"])
 def test_a_database_keeps_what_came_out(orders_file, tmp_path, product):
     """A second run takes other orders; the sums of countries go on."""
     name = f"t{secrets.token_hex(8)}"
