@@ -29,7 +29,7 @@ SORTABLE: Final = (
 """The types that a field of ``indexes=`` may have."""
 
 MAX_BYTES: Final = 1_200
-"""Bytes that a text may take in an index, U+0000 and U+0001 two each; so may the key beside it.
+"""Bytes that a text may take in an index, U+0000 and U+0001 two each; a key stands beside it.
 
 An entry of an index of PostgreSQL takes 2,704 bytes at most: a third of a page (source:
 src/include/access/nbtree.h, BTMaxItemSize).

@@ -250,7 +250,8 @@ async def test_a_text_with_a_null_character_is_kept_in_every_place(shop):
 
 @pytest.mark.parametrize("text", ["x" * 1_200, "\0" * 600, "é" * 600])
 async def test_the_longest_text_of_an_index_is_found(shop, text):
-    await shop.list(shop.Sample(id=text, text=text))
+    key = text[: len(text) * 5 // 6]  # of a key, 1,000 bytes are the most
+    await shop.list(shop.Sample(id=key, text=text))
     (row,) = await shop.query(shop.Sample, where={"text": text}, order_by="text")
     assert row.text == text
     assert await shop.query(shop.Sample, order_by="text", after=row) == []
@@ -262,7 +263,6 @@ async def test_the_longest_text_of_an_index_is_found(shop, text):
         {"text": "x" * 1_201},
         {"text": "\0" * 601},
         {"text": "é" * 601},
-        {"id": "k" * 1_201},
         {"number": 10**1_000},
     ],
 )
