@@ -21,7 +21,6 @@ from sourceflow.stores.sql.database.sqlite_steps import fetch, run_steps
 from sourceflow.stores.sql.database.sqlite_thread import SqliteThread
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
     from datetime import timedelta
 
@@ -97,17 +96,22 @@ class SqliteDatabase:
     async def read(self, statement: Statement, values: Mapping[str, Any]) -> list[Sequence[Any]]:
         """Return the rows of a query."""
         job = partial(fetch, statement.text, statement.arguments(values))
-        return statement.rows(await self._answer(self._reader.submit(job)))
+        with self._named():
+            found = await self._reader.submit(job)
+        return statement.rows(found)
 
     async def write(self, statement: Statement, values: Mapping[str, Any]) -> list[Sequence[Any]]:
         """Run one statement that writes."""
         job = partial(fetch, statement.text, statement.arguments(values))
-        return statement.rows(await uncut(self._answer(self._writer.submit(job))))
+        with self._named():
+            found = await uncut(self._writer.submit(job))
+        return statement.rows(found)
 
     async def commit(self, steps: Sequence[Step]) -> list[list[Any]]:
         """Run steps in one transaction."""
         prepared = [(each, each.statement.arguments(each.values)) for each in steps]
-        return await uncut(self._answer(self._writer.submit(partial(run_steps, prepared))))
+        with self._named():
+            return await uncut(self._writer.submit(partial(run_steps, prepared)))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[SqliteSession]:
@@ -142,10 +146,6 @@ class SqliteDatabase:
             yield
         except sqlite3.Error as error:
             raise refusal(self._url, error) from error
-
-    async def _answer(self, future: asyncio.Future[Any]) -> Any:
-        with self._named():
-            return await future
 
     @contextmanager
     def _named(self) -> Iterator[None]:
