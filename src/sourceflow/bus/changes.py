@@ -9,6 +9,7 @@ import msgspec
 
 from sourceflow.domain.handlers import Delete
 from sourceflow.messages import Envelope, KeyType
+from sourceflow.messages.body import bodiless_repr
 
 __all__ = (
     "UNCHANGED",
@@ -94,6 +95,9 @@ class OutboxRow(NamedTuple):
     destination: Destination
     stream: Stream
     body: bytes | None = None
+
+    def __repr__(self) -> str:
+        return bodiless_repr(self)
 
     @property
     def id(self) -> tuple[str, str, Destination]:

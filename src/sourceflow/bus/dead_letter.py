@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping  # noqa: TC003 - masked reads the hints
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from datetime import datetime  # noqa: TC003
+from typing import Annotated, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
+from sourceflow.messages import Sensitive, redacted
 
 __all__ = ("DeadLetter", "DeadLetterFilter", "describe_error")
 
@@ -46,7 +46,7 @@ class DeadLetter:
     reason: str
     error: str
     subscribers: tuple[str, ...] = ()
-    body: bytes
+    body: Annotated[bytes, Sensitive()] = field(repr=False)
     attributes: Mapping[str, str] = field(default_factory=dict)
     time: datetime
     attempts: int
@@ -88,10 +88,16 @@ class DeadLetterFilter:
         )
 
 
-def describe_error(error: BaseException) -> str:
-    """Return an error's type and text, fit to be stored and sent whatever the text holds."""
+def describe_error(error: BaseException, message: object = None) -> str:
+    """Return an error's type and text, fit to be stored, sent and read by people.
+
+    Args:
+        error: What happened.
+        message: The message that it happened to: its sensitive values stay out of the text.
+    """
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - a user's own __str__; the failure it tells of counts more
         text = "(its text cannot be read)"
-    return _NO_TEXT.sub("\ufffd", f"{type(error).__name__}: {text}"[:MAX_ERROR])
+    told = f"{type(error).__name__}: {redacted(text, message)}"  # before it is cut, within a value
+    return _NO_TEXT.sub("\ufffd", told[:MAX_ERROR])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ class RetryLater:
         delay: How long to wait if a handler asked for it; None leaves it to the back-off.
         asked: Whether a handler asked for it with ``Retry``: it then has its own limit.
         subscribers: Those that failed; the others are done.
+        message: What was handled; None where it could not be read. Its sensitive values stay out
+            of what people read of the error.
     """
 
     error: BaseException
@@ -78,6 +80,7 @@ class RetryLater:
     delay: timedelta | None = None
     asked: bool = False
     subscribers: tuple[str, ...] = ()
+    message: object = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,11 +91,13 @@ class Rejected:
         reason: The dead letter's reason.
         error: What happened.
         subscribers: Those that rejected it; the others are done.
+        message: What was handled; None where it could not be read, see ``RetryLater``.
     """
 
     reason: DeadLetterReason
     error: BaseException
     subscribers: tuple[str, ...] = ()
+    message: object = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +106,11 @@ class Paused:
 
     Attributes:
         error: What happened.
+        message: What was to be handled, see ``RetryLater``.
     """
 
     error: BaseException
+    message: object = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -105,7 +105,7 @@ class Receiver:
             else:
                 outcome = await self._event(envelope, delivery)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises becomes an outcome
-            return outcome_of(error)
+            return outcome_of(error, envelope.message)
         return outcome
 
     def _is_ignored(self, type_name: str | None) -> bool:
@@ -132,7 +132,7 @@ class Receiver:
         )
         await self._leave(event, delivered.rows)
         if delivered.failed:
-            return _failed(delivered.failed)
+            return _failed(delivered.failed, event.message)
         self._relay.expected.arrived(event.id)
         if not delivered.fresh:
             self._observer.duplicate(event)
@@ -169,7 +169,7 @@ def _undecoded(error: MessageError) -> Outcome:
             return Rejected(reason="Malformed", error=error)
 
 
-def outcome_of(error: BaseException, subscribers: tuple[str, ...] = ()) -> Outcome:
+def outcome_of(error: BaseException, message: object, subscribers: tuple[str, ...] = ()) -> Outcome:
     """Return what an error means for the message that met it."""
     match error:
         case DuplicateError():
@@ -177,25 +177,31 @@ def outcome_of(error: BaseException, subscribers: tuple[str, ...] = ()) -> Outco
         case Discard(reason=reason):
             return Discarded(reason=reason)
         case Retry(delay=delay):
-            return RetryLater(error=error, delay=delay, asked=True, subscribers=subscribers)
+            return RetryLater(
+                error=error, delay=delay, asked=True, subscribers=subscribers, message=message
+            )
         case Reject() | DepthExceededError():
-            return Rejected(reason="Rejected", error=error, subscribers=subscribers)
+            return Rejected(
+                reason="Rejected", error=error, subscribers=subscribers, message=message
+            )
         case DependencyError():
-            return Paused(error=error)
+            return Paused(error=error, message=message)
         case NoHandlerError():
-            return RetryLater(error=error, reason="UnknownType", subscribers=subscribers)
+            return RetryLater(
+                error=error, reason="UnknownType", subscribers=subscribers, message=message
+            )
         case _:
-            return RetryLater(error=error, subscribers=subscribers)
+            return RetryLater(error=error, subscribers=subscribers, message=message)
 
 
-def _failed(failed: Sequence[tuple[str, BaseException]]) -> Outcome:
+def _failed(failed: Sequence[tuple[str, BaseException]], event: object) -> Outcome:
     """Return the outcome for an event of which some subscribers failed.
 
     A rejected subscriber waits with the others that may yet succeed: the event is a dead letter
     for all that are left, or for none.
     """
     subscribers = tuple(name for name, _ in failed)
-    outcomes = [outcome_of(error, subscribers) for _, error in failed]
+    outcomes = [outcome_of(error, event, subscribers) for _, error in failed]
     for outcome in outcomes:
         if isinstance(outcome, RetryLater):
             return outcome

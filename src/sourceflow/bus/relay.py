@@ -253,7 +253,11 @@ class Relay:
             except DependencyError as error:
                 delay = _REMOTE_BACKOFF.delay(tries.outages)
                 tries.outages += 1
-                log.warning("%s waits, a dependency does not answer: %s", row.destination, error)
+                log.warning(
+                    "%s waits, a dependency does not answer: %s",
+                    row.destination,
+                    describe_error(error, row.envelope.message),
+                )
             except Exception as error:  # noqa: BLE001 - a handler may raise anything
                 if _exhausted(tries, error):
                     await self._bury(row, error, tries.failures + tries.asked)
@@ -268,7 +272,7 @@ class Relay:
             message_id=row.envelope.id,
             type_name=row.envelope.type_name,
             reason="Rejected" if rejected else "RetriesExhausted",
-            error=describe_error(error),
+            error=describe_error(error, row.envelope.message),
             subscribers=(row.destination.name,) if row.destination.kind == "subscriber" else (),
             body=row.body or self._codec.encode(row.envelope),
             time=self._clock.now(),

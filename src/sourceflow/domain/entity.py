@@ -6,7 +6,7 @@ from typing import Any, ClassVar, dataclass_transform
 
 import msgspec
 
-from sourceflow.messages import SourceflowMeta
+from sourceflow.messages import SourceflowMeta, masked_repr, masked_rich_repr
 
 __all__ = ("Entity",)
 
@@ -20,6 +20,9 @@ class Entity(msgspec.Struct, metaclass=SourceflowMeta, frozen=True, kw_only=True
     """
 
     __sourceflow_taken__: ClassVar[tuple[str, ...]] = ("name",)
+
+    __repr__ = masked_repr
+    __rich_repr__ = masked_rich_repr
 
     def __init_subclass__(cls, *, name: str | None = None, **config: Any) -> None:
         """Declare the options for type checkers; the metaclass reads them."""

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, dataclass_transform
 
 import msgspec
 
-from sourceflow.messages import SourceflowMeta
+from sourceflow.messages import SourceflowMeta, masked_repr, masked_rich_repr
 
 __all__ = ("ViewModel",)
 
@@ -19,6 +19,9 @@ class ViewModel(msgspec.Struct, metaclass=SourceflowMeta, frozen=True, kw_only=T
     """
 
     __sourceflow_taken__: ClassVar[tuple[str, ...]] = ("name", "indexes")
+
+    __repr__ = masked_repr
+    __rich_repr__ = masked_rich_repr
 
     def __init_subclass__(
         cls, *, name: str | None = None, indexes: tuple[str, ...] = (), **config: Any

@@ -7,8 +7,22 @@ from sourceflow.messages.event import Event, event
 from sourceflow.messages.ids import new_message_id
 from sourceflow.messages.index import Index, IndexKind
 from sourceflow.messages.key import Key, KeyType, is_possible_key, key_text, parse_key
+from sourceflow.messages.masking import Masked, masked, masked_repr, masked_rich_repr, redacted
 from sourceflow.messages.meta import SourceflowMeta, validate
 from sourceflow.messages.registry import Registry
+from sourceflow.messages.sensitive import (
+    API_KEY,
+    CARD,
+    CUSTOM,
+    EMAIL,
+    IP_ADDRESS,
+    NAME,
+    PASSWORD,
+    PHONE,
+    SSN,
+    Sensitive,
+    SensitiveKind,
+)
 from sourceflow.messages.type_info import (
     Kind,
     StateInfo,
@@ -21,6 +35,15 @@ from sourceflow.messages.type_info import (
 from sourceflow.messages.upcasters import is_upcaster, upcasts
 
 __all__ = (
+    "API_KEY",
+    "CARD",
+    "CUSTOM",
+    "EMAIL",
+    "IP_ADDRESS",
+    "NAME",
+    "PASSWORD",
+    "PHONE",
+    "SSN",
     "Codec",
     "Command",
     "Envelope",
@@ -30,7 +53,10 @@ __all__ = (
     "Key",
     "KeyType",
     "Kind",
+    "Masked",
     "Registry",
+    "Sensitive",
+    "SensitiveKind",
     "SourceflowMeta",
     "StateInfo",
     "TypeInfo",
@@ -43,8 +69,12 @@ __all__ = (
     "is_upcaster",
     "key_of_state",
     "key_text",
+    "masked",
+    "masked_repr",
+    "masked_rich_repr",
     "new_message_id",
     "parse_key",
+    "redacted",
     "state_info",
     "type_info",
     "upcasts",

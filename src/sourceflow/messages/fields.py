@@ -10,11 +10,12 @@ import msgspec
 
 from sourceflow.messages.hints import UNRESOLVED, field_hints
 from sourceflow.messages.key import is_key
+from sourceflow.messages.sensitive import Sensitive
 
 if TYPE_CHECKING:
     from sourceflow.messages.key import KeyType
 
-__all__ = ("key_fields", "key_type_of", "unsupported")
+__all__ = ("is_sensitive_key", "key_fields", "key_type_of", "unsupported")
 
 _KEY_TYPES: Final = (str, int, UUID)
 
@@ -33,6 +34,11 @@ def key_type_of(cls: type[Any], field: str) -> type[KeyType] | None:
     hint = field_hints(cls)[field]
     wanted = typing.get_args(hint)[0]
     return wanted if wanted in _KEY_TYPES else None
+
+
+def is_sensitive_key(cls: type[Any], field: str) -> bool:
+    """Whether a key is marked as something that people must not read."""
+    return any(isinstance(each, Sensitive) for each in field_hints(cls)[field].__metadata__)
 
 
 def unsupported(cls: type[Any]) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from sourceflow.messages.masking import masked_repr, masked_rich_repr
 from sourceflow.messages.meta import SourceflowMeta
 
 __all__ = ("Message",)
@@ -15,6 +16,9 @@ class Message(msgspec.Struct, metaclass=SourceflowMeta, frozen=True, kw_only=Tru
     """Base of commands and events: frozen data with one ``Key``."""
 
     __sourceflow_taken__: ClassVar[tuple[str, ...]] = ("name", "version", "aliases")
+
+    __repr__ = masked_repr
+    __rich_repr__ = masked_rich_repr
 
     def __init_subclass__(
         cls,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from sourceflow.messages.masking import mask_dataclass
 from sourceflow.messages.meta import OPTIONS, make_options
 from sourceflow.messages.type_info import KIND
 
@@ -24,7 +25,8 @@ def mark_plain(
 ) -> Any:
     """Mark a dataclass as a message, or return the decorator that does.
 
-    It is checked when it is sent, not when it is constructed: its class stays as it is.
+    It is checked when it is sent, not when it is constructed: its class stays as it is, but for a
+    ``repr`` that masks what is sensitive.
     """
 
     def mark(dataclass: type[Any]) -> type[Any]:
@@ -35,6 +37,7 @@ def mark_plain(
         options = make_options(dataclass.__name__, name=name, version=version, aliases=aliases)
         setattr(dataclass, OPTIONS, options)
         setattr(dataclass, KIND, kind)
+        mask_dataclass(dataclass)
         return dataclass
 
     return mark if cls is None else mark(cls)

@@ -8,10 +8,11 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 from sourceflow.errors import InvalidMessageError
-from sourceflow.messages.fields import key_fields, key_type_of, unsupported
+from sourceflow.messages.fields import is_sensitive_key, key_fields, key_type_of, unsupported
 from sourceflow.messages.hints import UNRESOLVED, field_hints
 from sourceflow.messages.index import SORTABLE, Index, index_of
 from sourceflow.messages.limits import LimitError
+from sourceflow.messages.masking import mask_dataclass
 from sourceflow.messages.meta import options_of
 
 if TYPE_CHECKING:
@@ -149,6 +150,8 @@ def _describe(cls: type[Any]) -> TypeInfo:
     options = options_of(cls)
     kind = _kind_of(cls)
     assert kind is not None
+    if dataclasses.is_dataclass(cls):  # one that is derived from a message has a repr of its own
+        mask_dataclass(cls)
     name = options.name or cls.__name__
     field, key_type, faults = _key(cls)
     return TypeInfo(
@@ -230,6 +233,8 @@ def _key(cls: type[Any]) -> tuple[str | None, type[KeyType] | None, tuple[str, .
         return None, None, ("it has no key: mark one field as Key[str], Key[int] or Key[UUID]",)
     if len(fields) > 1:
         return None, None, (f"it has {len(fields)} keys ({', '.join(fields)}): mark exactly one",)
+    if is_sensitive_key(cls, fields[0]):
+        return None, None, (f"its key {fields[0]} is sensitive, and keys are shown: use another",)
     key_type = key_type_of(cls, fields[0])
     if key_type is None:
         return None, None, (f"its key {fields[0]} must be a str, an int or a UUID",)

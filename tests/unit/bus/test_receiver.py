@@ -157,7 +157,7 @@ async def test_what_a_handler_raises_decides_what_becomes_of_its_message(
     [(DuplicateError(), Duplicate), (ConflictError(), RetryLater), (KeyError(), RetryLater)],
 )
 def test_errors_of_the_stores_have_their_outcomes(error, outcome):
-    assert type(outcome_of(error)) is outcome
+    assert type(outcome_of(error, None)) is outcome
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import msgspec
 
 from sourceflow.bus.outcome import Outcome
 from sourceflow.messages import Kind
+from sourceflow.messages.body import bodiless_repr, bodiless_rich_repr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,6 +44,9 @@ class Outgoing(NamedTuple):
     destination: Destination
     body: bytes
 
+    def __repr__(self) -> str:
+        return bodiless_repr(self)
+
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
     """A message that a transport has received.
@@ -62,6 +66,9 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     origin: str
     attempt: int = 1
     subscribers: Collection[str] | None = None
+
+    __repr__ = bodiless_repr
+    __rich_repr__ = bodiless_rich_repr
 
 
 Receive = Callable[[Delivery], Awaitable[Outcome]]

@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from sourceflow.bus.dead_letter import describe_error
 from sourceflow.bus.outcome import InProgress, Paused, Rejected, RetryLater
 from sourceflow.bus.ports import Delivery
 from sourceflow.errors import AwsError, HandlingError
@@ -203,7 +204,7 @@ class Processor:
             "%s is paused for %.1f s, a dependency does not answer: %s",
             self._options.name,
             delay.total_seconds(),
-            outcome.error,
+            describe_error(outcome.error, outcome.message),
         )
         return Again(delay)
 
@@ -229,6 +230,7 @@ class Processor:
                 message,
                 reason=outcome.reason,
                 error=outcome.error,
+                handled=outcome.message,
                 attempts=self._attempts.handled(message.message_id),
                 subscribers=outcome.subscribers,
             )

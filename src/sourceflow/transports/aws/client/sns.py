@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from sourceflow.messages.body import bodiless_repr, bodiless_rich_repr
 from sourceflow.transports.aws.client.base import ServiceClient
 from sourceflow.transports.aws.client.errors import unreadable, xml_error
 from sourceflow.transports.aws.client.form import encode_form
@@ -46,6 +47,9 @@ class PublishEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     attributes: Mapping[str, str | AttributeValue] = {}
     group_id: str | None = None
     deduplication_id: str | None = None
+
+    __repr__ = bodiless_repr
+    __rich_repr__ = bodiless_rich_repr
 
 
 class SnsClient(ServiceClient):

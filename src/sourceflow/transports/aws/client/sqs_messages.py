@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import msgspec
 
+from sourceflow.messages.body import bodiless_repr, bodiless_rich_repr
 from sourceflow.transports.aws.client.shapes import AttributeValue
 
 __all__ = ("DeleteEntry", "ReceivedMessage", "SendEntry", "SystemAttributes", "VisibilityEntry")
@@ -31,6 +32,9 @@ class SendEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     group_id: str | None = None
     deduplication_id: str | None = None
     delay: timedelta | None = None
+
+    __repr__ = bodiless_repr
+    __rich_repr__ = bodiless_rich_repr
 
 
 class DeleteEntry(msgspec.Struct, frozen=True, rename="pascal", gc=False):
@@ -99,3 +103,6 @@ class ReceivedMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     attributes: dict[str, AttributeValue] = msgspec.field(
         name="MessageAttributes", default_factory=dict
     )
+
+    __repr__ = bodiless_repr
+    __rich_repr__ = bodiless_rich_repr

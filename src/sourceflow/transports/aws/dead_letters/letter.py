@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - masked reads the hints
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from sourceflow.bus.ports import DeadLetter
 from sourceflow.errors import MessageError
+from sourceflow.messages import Sensitive
 from sourceflow.transports.aws.dead_letters.note import Note, read_note
 from sourceflow.transports.aws.dead_letters.sender import text_attributes
 from sourceflow.transports.aws.wire import TYPE_ATTRIBUTE, envelope_id, read_arrived
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sourceflow.bus.outcome import DeadLetterReason
     from sourceflow.messages import Codec
     from sourceflow.transports.aws.client import ReceivedMessage
@@ -65,7 +65,7 @@ class QueuedLetter:
     given_up_at: datetime
     sent_at: datetime
     group: str
-    body: bytes = field(repr=False)
+    body: Annotated[bytes, Sensitive()] = field(repr=False)
     attributes: Mapping[str, str] = field(repr=False)
     message: object | None = field(repr=False)
     problem: str

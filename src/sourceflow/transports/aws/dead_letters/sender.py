@@ -70,16 +70,28 @@ class DeadLetterSender:
         *,
         reason: DeadLetterReason,
         error: BaseException,
+        handled: object,
         attempts: int,
         subscribers: tuple[str, ...],
     ) -> None:
         """Give a message up.
 
+        Args:
+            message: It, as it was received.
+            reason: Why.
+            error: What happened.
+            handled: The command or event that it held, whose sensitive values people must not read
+                in the error's text; None where it could not be read.
+            attempts: How often it was handled.
+            subscribers: Subscribers that failed.
+
         Raises:
             AwsError: The dead letter queue did not take it, or there is none; the message must
                 not be deleted.
         """
-        letter = self._letter(message, reason, error, attempts, subscribers)
+        letter = self._letter(
+            message, reason, describe_error(error, handled), attempts, subscribers
+        )
         await self._post(message, letter)
         letter = await self._recorded(letter)
         log.error(
@@ -103,7 +115,7 @@ class DeadLetterSender:
         self,
         message: ReceivedMessage,
         reason: DeadLetterReason,
-        error: BaseException,
+        error: str,
         attempts: int,
         subscribers: tuple[str, ...],
     ) -> DeadLetter:
@@ -114,7 +126,7 @@ class DeadLetterSender:
             message_id=envelope_id(body) or message.message_id,
             type_name="" if hint is None else hint.string_value or "",
             reason=reason,
-            error=describe_error(error),
+            error=error,
             subscribers=subscribers,
             body=body,
             attributes=text_attributes(message),
