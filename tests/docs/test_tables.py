@@ -36,6 +36,7 @@ from sourceflow.demo.order_file import read_orders
 from sourceflow.demo.program import Summary
 from sourceflow.host.cli.exits import INTERRUPTED, WRONG_INPUT
 from sourceflow.messages import codec
+from sourceflow.messages.sensitive import MASKS, SensitiveKind, mask
 from sourceflow.resilience import CircuitOptions
 from sourceflow.stores.sql import SqlIdempotency, SqlStores
 from sourceflow.testing import LocalAws
@@ -123,6 +124,16 @@ def test_the_reasons_of_dead_letters_are_those_there_are(documents):
     of_encryption = {"PlaintextRefused", "DecryptionFailed"}
 
     assert set(names(rows)) == set(get_args(DeadLetterReason)) - of_encryption
+
+
+def test_the_kinds_of_sensitive_values_are_masked_as_the_table_says(documents):
+    rows = documents["docs/guide/privacy.md"].table("kind", "looks like", "shown", "anything else")
+    told = [[cell.strip("`") for cell in row] for row in rows]
+
+    assert [kind for kind, *_ in told] == list(get_args(SensitiveKind)) == list(MASKS)
+    for kind, value, shown, hidden in told:
+        assert mask(kind, value) == shown
+        assert mask(kind, "") == MASKS[kind].hidden == hidden
 
 
 def test_the_tree_of_errors_is_that_of_the_module(documents):

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, assert_type
+from typing import Annotated, Any, assert_type
 from uuid import UUID
 
 import msgspec
@@ -15,7 +15,16 @@ from sqlalchemy import Column, Integer, MetaData, Table, delete, insert, select,
 
 import sourceflow
 from sourceflow import (
+    API_KEY,
+    CARD,
+    CUSTOM,
     DELETE,
+    EMAIL,
+    IP_ADDRESS,
+    NAME,
+    PASSWORD,
+    PHONE,
+    SSN,
     Aggregate,
     App,
     ClaimState,
@@ -30,16 +39,21 @@ from sourceflow import (
     Event,
     Idempotency,
     Key,
+    Masked,
     Middleware,
     Next,
     Reject,
     Retry,
     Saga,
+    Sensitive,
+    SensitiveKind,
     View,
     ViewModel,
     field,
     handles,
+    masked,
     projects,
+    redacted,
     subscribes,
     upcasts,
 )
@@ -296,6 +310,24 @@ async def once(idempotency: Idempotency) -> None:
     assert_type(claim.remaining, timedelta)
     assert_type(await idempotency.complete("k", token=claim.token), bool)
     assert_type((await idempotency.statistics()).unique_messages, int)
+
+
+class Charge(Command):
+    order_id: Key[str]
+    card: Annotated[str, Sensitive(CARD)]
+    owner: Annotated[str, Sensitive("name")] | None = None
+    codes: dict[str, Annotated[str, Sensitive()]] | None = None
+
+
+charge = Charge(order_id="o-1", card="4111-1111-1111-1234")
+assert_type(charge.card, str)
+assert_type(charge.owner, str | None)
+assert_type(masked(charge), str)
+assert_type(str(Masked([charge])), str)
+assert_type(redacted("text", charge), str)
+assert_type(Sensitive(API_KEY).kind, SensitiveKind)
+for kind in (CARD, CUSTOM, EMAIL, IP_ADDRESS, NAME, PASSWORD, PHONE, SSN):
+    Sensitive(kind)
 
 
 async def work(app: App) -> None:

@@ -17,6 +17,7 @@ from sourceflow import (
     Event,
     Key,
     Saga,
+    Sensitive,
     View,
     ViewModel,
     field,
@@ -50,6 +51,9 @@ class OrderSummary(ViewModel, indexes=("total",)):
 
 class NotAComponent:
     pass
+
+
+Sensitive("credit card")  # error
 
 
 class WrongVersion(Command, version="2"):  # error: pyright

@@ -117,6 +117,7 @@ class Post:
                     message,
                     reason=reason,
                     error=ValueError("no such account"),
+                    handled=None,
                     attempts=5,
                     subscribers=subscribers,
                 )

@@ -78,6 +78,7 @@ def give_up(sender, message, *, error=None, subscribers=(), reason="RetriesExhau
         message,
         reason=reason,
         error=error or ValueError("no such account"),
+        handled=None,
         attempts=5,
         subscribers=subscribers,
     )

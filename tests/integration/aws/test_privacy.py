@@ -1,0 +1,95 @@
+"""Sensitive values travel and are stored as they are, and people read none of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from datetime import timedelta
+from typing import Annotated
+
+from rich.pretty import pretty_repr
+
+from sourceflow import (
+    CARD,
+    NAME,
+    App,
+    Command,
+    Entity,
+    Key,
+    Observer,
+    Reject,
+    Saga,
+    Sensitive,
+    handles,
+    masked,
+)
+from sourceflow.bus.ports import DeadLetterFilter
+from sourceflow.transports.aws import AwsTransport
+from sourceflow.transports.aws.wire import DEAD_LETTER_ATTRIBUTE
+
+NUMBER = "4111-1111-1111-1234"
+LONG = 60
+
+
+class Pay(Command):
+    account: Key[str]
+    card: Annotated[str, Sensitive(CARD)]
+    payers: list[Annotated[str, Sensitive(NAME)]]
+
+
+class Account(Entity):
+    account: Key[str]
+    card: Annotated[str, Sensitive(CARD)]
+
+
+class Accounts(Saga[Account]):
+    @handles
+    def pay(self, command: Pay) -> Account:
+        if command.account == "refused":
+            raise Reject(f"{command.payers[0]} may not use {command.card}: {command}")
+        return Account(account=command.account, card=command.card)
+
+
+class Watch(Observer):
+    def __init__(self):
+        self.letters = asyncio.Queue()
+
+    def dead_lettered(self, letter):
+        self.letters.put_nowait(letter)
+
+
+async def test_a_dead_letter_keeps_its_body_and_people_read_no_secret(cloud, caplog):
+    caplog.set_level(logging.DEBUG, logger="sourceflow")
+    watch = Watch()
+    transport = AwsTransport(
+        cloud.options(wait_time=timedelta(seconds=1)),
+        lambda bus: bus.send.command(Pay, queue="pay.fifo").listen.to.command_queue("pay.fifo"),
+        credentials=cloud.credentials,
+    )
+    async with App([Accounts], name="bank", observer=watch).use(transport) as app:
+        await app.send(Pay(account="taken", card=NUMBER, payers=["Rosalind Quist"]))
+        await app.send(Pay(account="refused", card=NUMBER, payers=["Rosalind Quist"]))
+        async with asyncio.timeout(LONG):
+            told = await watch.letters.get()
+        [letter] = await transport.dead_letters.peek("pay.fifo")
+        [record] = await app.dead_letters.query(DeadLetterFilter())
+        await app.drained(timeout=LONG)
+        assert (await app.get(Account, "taken")).card == NUMBER
+
+    assert letter.message == Pay(account="refused", card=NUMBER, payers=["Rosalind Quist"])
+    assert json.loads(letter.body)["data"]["card"] == NUMBER
+    assert json.loads(masked(letter))["message"] == {
+        "account": "refused",
+        "card": "************1234",
+        "payers": ["R******* Q****"],
+    }
+    note = letter.attributes[DEAD_LETTER_ATTRIBUTE]
+    assert "***REDACTED*** may not use ***REDACTED***" in json.loads(note)["error"]
+    read = [note, caplog.text, repr(transport.describe()), repr(app.describe())]
+    for each in (told, letter, record):
+        read += [each.error, repr(each), pretty_repr(each), masked(each)]
+    for text in read:
+        assert "4111" not in text
+        assert "Rosalind" not in text
+    assert "is a dead letter" in caplog.text
