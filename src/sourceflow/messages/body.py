@@ -19,16 +19,16 @@ class _Size:
         return self._text
 
 
-def bodiless_rich_repr(value: Any) -> list[tuple[str, Any]]:
+def bodiless_rich_repr(self: Any) -> list[tuple[str, Any]]:
     """Return the fields of a struct or named tuple; of its ``body``, only the length."""
-    names = getattr(value, "_fields", None) or value.__struct_fields__
-    fields = {name: getattr(value, name) for name in names}
+    names = getattr(self, "_fields", None) or self.__struct_fields__
+    fields = {name: getattr(self, name) for name in names}
     if fields["body"] is not None:
         fields["body"] = _Size(fields["body"])
     return list(fields.items())
 
 
-def bodiless_repr(value: Any) -> str:
+def bodiless_repr(self: Any) -> str:
     """Return the ``repr`` of a struct or named tuple; of its ``body``, only the length."""
-    fields = ", ".join(f"{name}={field!r}" for name, field in bodiless_rich_repr(value))
-    return f"{type(value).__name__}({fields})"
+    fields = ", ".join(f"{name}={field!r}" for name, field in bodiless_rich_repr(self))
+    return f"{type(self).__name__}({fields})"

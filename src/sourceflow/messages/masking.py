@@ -78,20 +78,20 @@ def _document(shown: Any) -> bytes:
         return _ENCODER.encode(members)
 
 
-def masked_repr(value: Any) -> str:
+def masked_repr(self: Any) -> str:
     """Return the ``repr`` of a struct, masked; that of msgspec where nothing is sensitive."""
-    cls = type(value)
+    cls = type(self)
     if shows_all(cls):
-        return msgspec.Struct.__repr__(value)
-    return _shown_repr(value)
+        return msgspec.Struct.__repr__(self)
+    return _shown_repr(self)
 
 
-def masked_rich_repr(value: Any) -> list[tuple[str, Any]]:
+def masked_rich_repr(self: Any) -> list[tuple[str, Any]]:
     """Return the fields that the library rich prints, masked."""
-    if shows_all(type(value)):
-        return [(name, getattr(value, name)) for name in field_names(type(value))]
+    if shows_all(type(self)):
+        return [(name, getattr(self, name)) for name in field_names(type(self))]
     try:
-        return list(show(value, mask).values.items())
+        return list(show(self, mask).values.items())
     except RecursionError:
         return [("fields", REDACTED)]
 
