@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import signal
+import threading
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    import signal
     from collections.abc import Callable
     from multiprocessing.context import ForkServerProcess
 
@@ -86,7 +87,7 @@ class Workers:
     def start(self, *arguments: Any) -> Worker:
         """Start one more."""
         process = _SERVER.Process(
-            target=self._work, args=(*self._arguments, *arguments), daemon=True
+            target=_work, args=(self._work, *self._arguments, *arguments), daemon=True
         )
         process.start()
         self._started.append(process)
@@ -105,6 +106,19 @@ class Workers:
         for process in self._started:
             process.kill()
             process.join()
+
+
+def _work(work: Callable[..., None], *arguments: Any) -> None:
+    """Be a worker, as long as the test's process lives: however that ends."""
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    work(*arguments)
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # nobody else calls it
+    parent.join()
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 async def until(condition: Callable[[], bool]) -> None:
