@@ -9,7 +9,9 @@
     │   ├── MessageTooLargeError    can never fit its destination        (ValueError)
     │   ├── MalformedError          received bytes are not one of our messages
     │   ├── UnknownTypeError        no type of this name and version     (LookupError)
-    │   └── WrongKindError          an event in a command queue, or the reverse
+    │   ├── WrongKindError          an event in a command queue, or the reverse
+    │   ├── DecryptionFailedError   changed, moved, or of a key that is not allowed
+    │   └── PlaintextRefusedError   not encrypted, where it must be
     ├── HandlingError               a message was understood and not handled
     │   ├── NoHandlerError          neither handler nor route            (LookupError)
     │   ├── NotFoundError           entity or view model is missing      (LookupError)
@@ -25,7 +27,8 @@
     │   └── UseSelfSendError        ``app.send`` called inside a handler (RuntimeError)
     ├── ReplayError                 a stored message can't be read or run again
     ├── DependencyError             a thing outside this process does not answer
-    │   └── CircuitOpenError        calls to it are suspended for a while
+    │   ├── CircuitOpenError        calls to it are suspended for a while
+    │   └── KeyUnavailableError     no data key can be had or decrypted now
     ├── StoreConfigurationError     a database is not as it must be
     ├── NotRunningError             the App has not started or has stopped (RuntimeError)
     ├── MissingExtraError           an optional dependency is absent     (ImportError)
@@ -66,6 +69,7 @@ __all__ = (
     "CircuitOpenError",
     "ConflictError",
     "ConstraintError",
+    "DecryptionFailedError",
     "DependencyError",
     "DepthExceededError",
     "Discard",
@@ -73,6 +77,7 @@ __all__ = (
     "HandlerEndedError",
     "HandlingError",
     "InvalidMessageError",
+    "KeyUnavailableError",
     "MalformedError",
     "MessageError",
     "MessageTooLargeError",
@@ -81,6 +86,7 @@ __all__ = (
     "NoHandlerError",
     "NotFoundError",
     "NotRunningError",
+    "PlaintextRefusedError",
     "Reject",
     "RejectedError",
     "ReplayError",
@@ -168,6 +174,18 @@ class UnknownTypeError(MessageError, LookupError):
 
 class WrongKindError(MessageError):
     """Raised when an event arrives where commands are taken, or the reverse."""
+
+
+class DecryptionFailedError(MessageError):
+    """Raised when an encrypted message can never be decrypted here.
+
+    Something of it was changed or cut off, it was encrypted for another queue or topic, or its key
+    is not one that is allowed.
+    """
+
+
+class PlaintextRefusedError(MessageError):
+    """Raised when a message arrives in clear where only encrypted ones are taken."""
 
 
 class HandlingError(SourceflowError):
@@ -333,6 +351,14 @@ class CircuitOpenError(DependencyError):
         self.retry_after = retry_after
         seconds = retry_after.total_seconds()
         super().__init__(f"calls to {destination} are suspended; try again in {seconds:.1f} s")
+
+
+class KeyUnavailableError(DependencyError):
+    """Raised when no data key can be had or decrypted now.
+
+    The key service does not answer, or the key is missing, disabled or forbidden. What was to be
+    sent was not; who listens waits until the key is back.
+    """
 
 
 class SendManyError(SourceflowError):

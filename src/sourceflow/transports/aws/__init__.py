@@ -8,6 +8,7 @@ from sourceflow.transports.aws.dead_letters import (
     RedriveResult,
     SnsAlert,
 )
+from sourceflow.transports.aws.encryption import GeneratedKey, KeyProvider, LocalKeyProvider
 from sourceflow.transports.aws.listener_status import ListenerState, ListenerStatus
 from sourceflow.transports.aws.options import AwsOptions
 from sourceflow.transports.aws.transport import AwsTransport
@@ -18,8 +19,11 @@ __all__ = (
     "AwsTransport",
     "DeadLetterAlert",
     "DeadLetterMonitor",
+    "GeneratedKey",
+    "KeyProvider",
     "ListenerState",
     "ListenerStatus",
+    "LocalKeyProvider",
     "QueuedLetter",
     "RedriveResult",
     "SnsAlert",

@@ -1,0 +1,217 @@
+"""Encrypted messages byte by byte: see the reference page on the encrypted form."""
+
+from __future__ import annotations
+
+from binascii import Error as Base64Error
+from binascii import a2b_base64, b2a_base64
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from sourceflow.errors import DecryptionFailedError
+from sourceflow.transports.aws.encryption.aes import NONCE_BYTES, TAG_BYTES
+
+__all__ = (
+    "CONTENT_TYPE",
+    "MAX_KEY_BYTES",
+    "OVERHEAD",
+    "KeySection",
+    "Sealed",
+    "is_sealed",
+    "largest_size",
+    "read_sealed",
+    "sealed_id",
+    "write_key_section",
+    "write_message_section",
+    "write_sealed",
+)
+
+CONTENT_TYPE: Final = "application/vnd.sourceflow-encrypted"
+"""The message attribute ``content-type`` of encrypted messages."""
+
+VERSION: Final = 1
+"""The version of the format; another one is refused."""
+
+MAX_KEY_BYTES: Final = 1024
+"""What the id of a key and an encrypted data key take together at most. Of KMS they take about 260
+bytes; that there is a limit lets a message be refused for its size before there is a key."""
+
+_MAGIC_TEXT: Final = b"sfen"
+"""How every encrypted body begins: no JSON does."""
+
+_MAGIC: Final = a2b_base64(_MAGIC_TEXT)
+_PREFIX: Final = _MAGIC + bytes([VERSION])
+_LENGTH: Final = 2
+_KEY_SECTION: Final = len(_PREFIX) + _LENGTH
+_MOST: Final = 2**16 - 1
+_CUT_OFF: Final = "it is cut off, or its fields do not fit"
+
+OVERHEAD: Final = _KEY_SECTION + 6 * _LENGTH + NONCE_BYTES + TAG_BYTES
+"""Bytes that an encrypted message has beside its document and its six fields."""
+
+
+class KeySection(NamedTuple):
+    """The part of the header that is the same for all messages of a data key.
+
+    Attributes:
+        key_id: The key that encrypted the data key.
+        encrypted_key: The data key, encrypted.
+        source: Who made the messages, ``/{app}``.
+        destination: The ARN of the queue or topic that they were encrypted for.
+    """
+
+    key_id: str
+    encrypted_key: bytes
+    source: str
+    destination: str
+
+
+class Sealed(NamedTuple):
+    """An encrypted message, taken apart; nothing in it is to be believed before it is decrypted.
+
+    Attributes:
+        header: Everything before the nonce: authenticated as it stands.
+        key: Of the header, the part about the data key.
+        type_name: The message's wire name.
+        message_id: Its id.
+        nonce: The nonce.
+        ciphertext: The document, encrypted, and the tag.
+    """
+
+    header: bytes
+    key: KeySection
+    type_name: str
+    message_id: str
+    nonce: bytes
+    ciphertext: bytes
+
+
+def is_sealed(body: bytes) -> bool:
+    """Whether a body is an encrypted message, or begins as one."""
+    return body.startswith(_MAGIC_TEXT)
+
+
+def write_key_section(section: KeySection) -> bytes:
+    """Return how the header of every message of a data key begins.
+
+    Raises:
+        ValueError: A field is too long.
+    """
+    key_id, encrypted_key = section.key_id.encode(), section.encrypted_key
+    size = len(key_id) + len(encrypted_key)
+    if size > MAX_KEY_BYTES:
+        raise ValueError(
+            f"the id of the key and the encrypted data key take {size} bytes; a message has room "
+            f"for {MAX_KEY_BYTES}"
+        )
+    fields = (key_id, encrypted_key, section.source.encode(), section.destination.encode())
+    return _PREFIX + _field(b"".join(map(_field, fields)))
+
+
+def write_message_section(type_name: str, message_id: str) -> bytes:
+    """Return how the header ends: with what is the message's own.
+
+    Raises:
+        ValueError: A field is too long.
+    """
+    return _field(type_name.encode()) + _field(message_id.encode())
+
+
+def write_sealed(header: bytes, nonce: bytes, ciphertext: bytes) -> str:
+    """Return an encrypted message as it travels."""
+    return b2a_base64(b"".join((header, nonce, ciphertext)), newline=False).decode("ascii")
+
+
+def largest_size(document: int, type_name: str, message_id: str, source: str, place: str) -> int:
+    """Return the bytes that a message takes at most when it is encrypted, whatever its key.
+
+    Args:
+        document: The bytes of the document.
+        type_name: The message's wire name.
+        message_id: Its id.
+        source: Who made it.
+        place: The ARN of its destination.
+    """
+    fields = sum(len(each.encode()) for each in (type_name, message_id, source, place))
+    return -(-(OVERHEAD + MAX_KEY_BYTES + fields + document) // 3) * 4
+
+
+def read_sealed(body: bytes) -> Sealed:
+    """Take an encrypted message apart.
+
+    Raises:
+        DecryptionFailedError: It is not one, or of a version that is not known here.
+    """
+    raw = _decoded(body)
+    if raw[: len(_PREFIX)] != _PREFIX:
+        raise DecryptionFailedError("its version of the encrypted form is not known here")
+    section, at = _read(raw, len(_PREFIX))
+    type_name, at = _read(raw, at)
+    message_id, at = _read(raw, at)
+    begin = at + NONCE_BYTES
+    if len(raw) < begin + TAG_BYTES:
+        raise DecryptionFailedError(_CUT_OFF)
+    return Sealed(
+        raw[:at],
+        _key_section(section),
+        _text(type_name),
+        _text(message_id),
+        raw[at:begin],
+        raw[begin:],
+    )
+
+
+@lru_cache(maxsize=1_000)
+def _key_section(section: bytes) -> KeySection:
+    """Return what a section says; most messages have the same one as the message before."""
+    key_id, at = _read(section, 0)
+    encrypted_key, at = _read(section, at)
+    source, at = _read(section, at)
+    destination, at = _read(section, at)
+    if at != len(section):
+        raise DecryptionFailedError(_CUT_OFF)
+    return KeySection(_text(key_id), encrypted_key, _text(source), _text(destination))
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise DecryptionFailedError("a field of it is no text") from None
+
+
+def sealed_id(body: bytes) -> str | None:
+    """Return the id that stands in clear in an encrypted message, or None where it can't be read."""
+    try:
+        return read_sealed(body).message_id
+    except DecryptionFailedError:
+        return None
+
+
+def _field(value: bytes) -> bytes:
+    if len(value) > _MOST:
+        raise ValueError(f"a field of an encrypted message takes {_MOST} bytes, not {len(value)}")
+    return len(value).to_bytes(_LENGTH, "big") + value
+
+
+def _read(raw: bytes, at: int) -> tuple[bytes, int]:
+    """Return the field at a place, and where the next one begins."""
+    begin = at + _LENGTH
+    end = begin + int.from_bytes(raw[at:begin], "big")
+    if begin > len(raw) or end > len(raw):
+        raise DecryptionFailedError(_CUT_OFF)
+    return raw[begin:end], end
+
+
+def _decoded(body: bytes) -> bytes:
+    """Return the bytes of a body; each message has one text only.
+
+    The bits that the last character has too many must be zero, which the decoder does not check.
+    """
+    try:
+        raw = a2b_base64(body, strict_mode=True)
+    except (Base64Error, ValueError):
+        raise DecryptionFailedError("it is no Base64") from None
+    rest = len(raw) % 3
+    if rest and b2a_base64(raw[-rest:], newline=False) != body[-4:]:
+        raise DecryptionFailedError("it is no Base64 that anybody would write")
+    return raw

@@ -1,0 +1,121 @@
+"""Data keys from AWS KMS."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from sourceflow.errors import (
+    AwsKeyError,
+    AwsRequestError,
+    DecryptionFailedError,
+    KeyUnavailableError,
+)
+from sourceflow.transports.aws.encryption.key_provider import GeneratedKey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sourceflow.clock import Clock
+    from sourceflow.transports.aws.client import KmsClient
+
+__all__ = ("KmsKeyProvider",)
+
+log = logging.getLogger(__name__)
+
+LOOK: Final = 60.0
+"""Seconds between two looks at where aliases lead: a stranger's messages could ask for many."""
+
+
+class KmsKeyProvider:
+    """Makes and decrypts data keys by AWS KMS.
+
+    A message names the ARN of the KMS key that encrypted its data key. It is decrypted with that
+    key and no other, and only if the key is one of those configured here, or one that their aliases
+    lead to or led to while this process ran. So a key may be rotated, and an alias moved, while
+    messages are under way.
+
+    Args:
+        kms: Calls KMS.
+        key_id: The key that encrypts: its ARN, id or alias; None where nothing is encrypted.
+        decrypt_key_ids: Further keys that may have encrypted what arrives.
+        clock: The time.
+    """
+
+    def __init__(
+        self, kms: KmsClient, *, key_id: str | None, decrypt_key_ids: Sequence[str], clock: Clock
+    ) -> None:
+        self._kms = kms
+        self._key_id = key_id
+        own = () if key_id is None else (key_id,)
+        names = dict.fromkeys((*own, *decrypt_key_ids))
+        self._names = tuple(name for name in names if not _is_key_arn(name))
+        self._allowed = {name for name in names if _is_key_arn(name)}
+        self._resolved: set[str] = set()
+        self._clock = clock
+        self._looked_at: float | None = None
+        self._looking = asyncio.Lock()
+
+    async def generate(self, context: Mapping[str, str]) -> GeneratedKey:
+        """Make a data key.
+
+        Raises:
+            AwsKeyError: The key is missing, disabled or forbidden.
+            AwsError: KMS does not answer.
+        """
+        if self._key_id is None:
+            raise KeyUnavailableError("there is no kms_key_id to encrypt with")
+        made = await self._kms.generate_data_key(self._key_id, context=context)
+        self._allowed.add(made.key_arn)
+        return GeneratedKey(made.key_arn, made.plaintext, made.ciphertext)
+
+    async def decrypt(self, key_id: str, encrypted: bytes, context: Mapping[str, str]) -> bytes:
+        """Decrypt a data key.
+
+        Raises:
+            DecryptionFailedError: The key is not allowed, or KMS refuses what it is to decrypt.
+            AwsKeyError: The key is missing, disabled or forbidden.
+            AwsError: KMS does not answer.
+        """
+        if not await self._is_allowed(key_id):
+            raise DecryptionFailedError("its key is not one that is allowed here")
+        try:
+            found = await self._kms.decrypt(encrypted, key_id=key_id, context=context)
+        except AwsRequestError as error:
+            raise DecryptionFailedError(f"KMS refuses its data key: {error.code}") from error
+        return found.plaintext
+
+    async def _is_allowed(self, key_arn: str) -> bool:
+        if key_arn in self._allowed:
+            return True
+        async with self._looking:
+            now = self._clock.monotonic()
+            if self._looked_at is None or now >= self._looked_at + LOOK:
+                for name in self._names:
+                    await self._resolve(name)
+                self._looked_at = now
+        return key_arn in self._allowed
+
+    async def _resolve(self, name: str) -> None:
+        """Find the key that an alias or id leads to now.
+
+        Where that is forbidden, a stranger's message may not make us wait for it for ever: what was
+        found before has to do.
+        """
+        try:
+            described = await self._kms.describe_key(name)
+        except AwsKeyError as error:
+            if name not in self._resolved:
+                raise
+            log.warning("it cannot be seen where %s leads: %s", name, error)
+        else:
+            self._resolved.add(name)
+            self._allowed.add(described.key_arn)
+
+    def __repr__(self) -> str:
+        return f"KmsKeyProvider(key_id={self._key_id!r})"
+
+
+def _is_key_arn(name: str) -> bool:
+    return name.startswith("arn:") and ":key/" in name
