@@ -12,6 +12,7 @@ import msgspec
 from sourceflow.messages import key_text
 from sourceflow.messages.meta import MAX_NAME
 from sourceflow.transports.aws.client import AttributeValue
+from sourceflow.transports.aws.encryption import CONTENT_TYPE, is_sealed, sealed_id
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sourceflow.transports.aws.client import ReceivedMessage
 
 __all__ = (
+    "CONTENT_TYPE_ATTRIBUTE",
     "DEAD_LETTER_ATTRIBUTE",
     "MAX_ATTRIBUTES",
     "TYPE_ATTRIBUTE",
@@ -32,6 +34,9 @@ __all__ = (
     "read_arrived",
     "wire_attributes",
 )
+
+CONTENT_TYPE_ATTRIBUTE: Final = "content-type"
+"""The message attribute that says that the body is encrypted; messages in clear have none."""
 
 TYPE_ATTRIBUTE: Final = "type"
 """The message attribute that names the message's type beside the body."""
@@ -47,14 +52,18 @@ _GROUP_CHARACTERS: Final = frozenset(map(chr, range(ord("!"), ord("~") + 1)))
 _MAX_GROUP: Final = 128
 
 
-def group_of(envelope: Envelope[Any]) -> str:
+def group_of(envelope: Envelope[Any], *, hidden: bool = False) -> str:
     """Return the message group: one for each key.
 
     SQS takes 1 to 128 letters, digits and punctuation characters; any other key is named by its
     SHA-256 behind a tilde.
+
+    Args:
+        envelope: The message.
+        hidden: Whether the key may not stand in clear: the message itself is encrypted.
     """
     text = key_text(envelope.key)
-    if 0 < len(text) <= _MAX_GROUP and _GROUP_CHARACTERS.issuperset(text):
+    if not hidden and 0 < len(text) <= _MAX_GROUP and _GROUP_CHARACTERS.issuperset(text):
         return text
     digest = hashlib.sha256(text.encode()).digest()
     return "~" + urlsafe_b64encode(digest).rstrip(b"=").decode()
@@ -73,10 +82,15 @@ class WireAttributes(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def wire_attributes(type_name: str) -> WireAttributes:
+def wire_attributes(type_name: str, *, encrypted: bool = False) -> WireAttributes:
     """Return the message attributes of messages of a type."""
-    size = len(TYPE_ATTRIBUTE) + len(_STRING) + len(type_name.encode())
-    return WireAttributes({TYPE_ATTRIBUTE: AttributeValue(_STRING, type_name)}, size)
+    values = {TYPE_ATTRIBUTE: type_name}
+    if encrypted:
+        values[CONTENT_TYPE_ATTRIBUTE] = CONTENT_TYPE
+    size = sum(len(name) + len(_STRING) + len(value.encode()) for name, value in values.items())
+    return WireAttributes(
+        {name: AttributeValue(_STRING, value) for name, value in values.items()}, size
+    )
 
 
 def message_size(outgoing: Outgoing) -> int:
@@ -103,11 +117,16 @@ class _Identified(msgspec.Struct):
 
 
 def envelope_id(body: bytes) -> str | None:
-    """Return the id inside a document, or None where it can't be read or is none to keep.
+    """Return the id of a message, or None where it can't be read or is none to keep.
+
+    Of an encrypted message it is what stands in clear.
 
     Whoever has written it, a dead letter is kept under this id: databases index no long ones, and
     do not take every character.
     """
+    if is_sealed(body):
+        found = sealed_id(body)
+        return found if found and len(found) <= MAX_NAME and found.isprintable() else None
     try:
         found = _IDENTIFIED.decode(body).id
     except (msgspec.MsgspecError, RecursionError, ValueError):

@@ -8,6 +8,13 @@ import pytest
 
 from sourceflow import Command, Key
 from sourceflow.transports.aws.client import AttributeValue, ReceivedMessage
+from sourceflow.transports.aws.encryption import CONTENT_TYPE
+from sourceflow.transports.aws.encryption.format import (
+    KeySection,
+    write_key_section,
+    write_message_section,
+    write_sealed,
+)
 from sourceflow.transports.aws.wire import (
     envelope_id,
     group_of,
@@ -81,6 +88,26 @@ def test_numbers_and_uuids_are_groups_by_their_text(group):
     assert group(ByUuid(id=number)) == str(number)
 
 
+def test_a_key_that_may_not_be_seen_is_named_by_its_hash(outgoing_of, group):
+    envelope = outgoing_of(ByText(id="o-1"), "q").envelope
+    name = group_of(envelope, hidden=True)
+
+    assert name.startswith("~")
+    assert len(name) == 44
+    assert group(ByText(id="o-1")) == "o-1"
+
+
+def test_beside_an_encrypted_body_stands_what_it_is():
+    found = wire_attributes("ByText", encrypted=True)
+    assert found.values == {
+        "type": AttributeValue("String", "ByText"),
+        "content-type": AttributeValue("String", CONTENT_TYPE),
+    }
+    assert found.size == sum(
+        len(name) + len("String") + len(value.string_value) for name, value in found.values.items()
+    )
+
+
 def test_the_type_stands_beside_the_body():
     assert wire_attributes("ByText").values == {"type": AttributeValue("String", "ByText")}
 
@@ -149,3 +176,17 @@ def test_a_note_without_subscribers_is_for_all(note):
 )
 def test_an_id_is_read_where_there_is_one(body, found):
     assert envelope_id(body) == found
+
+
+@pytest.mark.parametrize(
+    ("message_id", "found"),
+    [("m-1", "m-1"), ("", None), ("a\x00", None), ("a" * 255, "a" * 255), ("a" * 256, None)],
+)
+def test_the_id_of_an_encrypted_message_stands_in_clear(message_id, found):
+    header = write_key_section(KeySection("k", b"e", "/shop", "arn:q"))
+    header += write_message_section("Pay", message_id)
+    assert envelope_id(write_sealed(header, b"n" * 12, b"t" * 16).encode()) == found
+
+
+def test_an_encrypted_message_that_is_cut_off_has_no_id():
+    assert envelope_id(b"sfenAQ") is None

@@ -8,14 +8,12 @@ import msgspec
 
 from sourceflow.errors import MalformedError, MessageError, UnknownTypeError
 from sourceflow.messages import Envelope, new_message_id
-from sourceflow.transports.aws.wire import group_of, read_arrived
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from sourceflow.messages import Codec, Kind
-    from sourceflow.transports.aws.client import ReceivedMessage
-    from sourceflow.transports.aws.dead_letters.queue import DeadLetterQueue
+    from sourceflow.transports.aws.wire import Arrived
 
 __all__ = ("Edited", "edited_body", "edited_message")
 
@@ -29,15 +27,17 @@ class Edited(NamedTuple):
 
     Attributes:
         id: Its own id, a new one.
+        source: Who made it.
         type_name: The wire name.
-        body: The document.
-        group: Its message group; None is that of the letter.
+        body: The document, in clear.
+        envelope: The message, where this App knows its type.
     """
 
     id: str
+    source: str
     type_name: str
     body: bytes
-    group: str | None
+    envelope: Envelope[Any] | None
 
 
 def edited_body(body: bytes, *, codec: Codec, kind: Kind) -> Edited:
@@ -52,6 +52,7 @@ def edited_body(body: bytes, *, codec: Codec, kind: Kind) -> Edited:
     try:
         members = _DOCUMENT.decode(body)
         type_name = _TEXT.decode(members["type"])
+        source = _TEXT.decode(members["source"])
     except (*_UNREADABLE, KeyError):
         raise MalformedError("the edited body is not one of our documents") from None
     message_id = new_message_id()
@@ -60,14 +61,13 @@ def edited_body(body: bytes, *, codec: Codec, kind: Kind) -> Edited:
     try:
         envelope = codec.decode(new, type_hint=type_name, kind=kind)
     except UnknownTypeError:
-        return Edited(message_id, type_name, new, None)
-    return Edited(message_id, type_name, new, group_of(envelope))
+        return Edited(message_id, source, type_name, new, None)
+    return Edited(message_id, source, type_name, new, envelope)
 
 
 def edited_message(
     message: Any,
-    letter: ReceivedMessage,
-    queue: DeadLetterQueue,
+    letter: Arrived,
     *,
     codec: Codec,
     kind: Kind,
@@ -76,14 +76,21 @@ def edited_message(
 ) -> Edited:
     """Return a command or event under a new id, with the other metadata of the letter.
 
+    Args:
+        message: The command or event.
+        letter: The letter, in clear.
+        codec: Reads and writes messages.
+        kind: What its queue takes.
+        source: Who made it, where the letter does not say so.
+        now: The time.
+
     Raises:
         InvalidMessageError: It holds something that cannot be sent.
         WrongKindError: Its queue takes the other kind.
     """
     message_id = new_message_id()
-    arrived = read_arrived(letter, queue.topics)
     try:
-        before: Envelope[Any] = codec.decode(arrived.body, type_hint=arrived.type_hint)
+        before: Envelope[Any] = codec.decode(letter.body, type_hint=letter.type_hint)
     except MessageError:  # what can't be read has no metadata to keep
         envelope = Envelope(
             message=message, id=message_id, source=source, time=now, correlation_id=message_id
@@ -92,4 +99,4 @@ def edited_message(
         envelope = msgspec.structs.replace(before, message=message, id=message_id, time=now)
     new = codec.encode(envelope)
     codec.decode(new, kind=kind)
-    return Edited(message_id, envelope.type_name, new, group_of(envelope))
+    return Edited(message_id, envelope.source, envelope.type_name, new, envelope)

@@ -8,16 +8,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 from sourceflow.bus.ports import DeadLetter
-from sourceflow.errors import MessageError
+from sourceflow.errors import DependencyError, MessageError
 from sourceflow.messages import Sensitive
 from sourceflow.transports.aws.dead_letters.note import Note, read_note
 from sourceflow.transports.aws.dead_letters.sender import text_attributes
-from sourceflow.transports.aws.wire import TYPE_ATTRIBUTE, envelope_id, read_arrived
+from sourceflow.transports.aws.wire import TYPE_ATTRIBUTE, envelope_id
 
 if TYPE_CHECKING:
     from sourceflow.bus.outcome import DeadLetterReason
     from sourceflow.messages import Codec
     from sourceflow.transports.aws.client import ReceivedMessage
+    from sourceflow.transports.aws.dead_letters.letter_cipher import LetterCipher
     from sourceflow.transports.aws.dead_letters.queue import DeadLetterQueue
 
 __all__ = ("QueuedLetter", "belongs_to", "read_letter", "record_of")
@@ -46,7 +47,7 @@ class QueuedLetter:
         sent_at: When it was sent to its dead letter queue. On a standard queue, SQS keeps the time
             of the first send where it moved the message itself.
         group: Its message group; empty where it has none.
-        body: The message as it was received.
+        body: The message as it was received; encrypted, if it was.
         attributes: Its message attributes that are text.
         message: The command or event, where this App knows its type and can read it.
         problem: Why it could not be read; empty where it was.
@@ -71,10 +72,12 @@ class QueuedLetter:
     problem: str
 
 
-def read_letter(message: ReceivedMessage, queue: DeadLetterQueue, codec: Codec) -> QueuedLetter:
+async def read_letter(
+    message: ReceivedMessage, queue: DeadLetterQueue, codec: Codec, cipher: LetterCipher
+) -> QueuedLetter:
     """Return a received message as the dead letter it is."""
     record = record_of(message, queue)
-    decoded, problem = _decoded(message, queue, codec)
+    decoded, problem = await _decoded(message, codec, cipher)
     return QueuedLetter(
         queue=queue.source,
         sqs_message_id=message.message_id,
@@ -138,11 +141,11 @@ def _sent(message: ReceivedMessage) -> datetime:
     return datetime.fromtimestamp(message.system.sent_timestamp / 1000, UTC)
 
 
-def _decoded(
-    message: ReceivedMessage, queue: DeadLetterQueue, codec: Codec
+async def _decoded(
+    message: ReceivedMessage, codec: Codec, cipher: LetterCipher
 ) -> tuple[object | None, str]:
-    arrived = read_arrived(message, queue.topics)
     try:
+        arrived = await cipher.open(message)
         return codec.decode(arrived.body, type_hint=arrived.type_hint).message, ""
-    except MessageError as error:
+    except (MessageError, DependencyError) as error:
         return None, f"{type(error).__name__}: {error}"

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
+from sourceflow.bus.changes import Destination
+from sourceflow.errors import DecryptionFailedError
 from sourceflow.transports.aws.dead_letters import move_task
 from sourceflow.transports.aws.dead_letters.edit import edited_body, edited_message
 from sourceflow.transports.aws.dead_letters.letter import read_letter, record_of
+from sourceflow.transports.aws.dead_letters.letter_cipher import LetterCipher
 from sourceflow.transports.aws.dead_letters.move_task import MoveTask, can_move
 from sourceflow.transports.aws.dead_letters.mover import Mover, MoveTarget
 from sourceflow.transports.aws.dead_letters.pacer import Pacer
@@ -17,17 +20,19 @@ from sourceflow.transports.aws.dead_letters.visit import Visit, count_messages
 from sourceflow.transports.aws.names import is_fifo
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from sourceflow.bus.ports import DeadLetterFilter, TransportContext
     from sourceflow.clock import Clock
     from sourceflow.messages import Codec
-    from sourceflow.transports.aws.client import SqsClient
+    from sourceflow.transports.aws.client import ReceivedMessage, SqsClient
     from sourceflow.transports.aws.dead_letters.letter import QueuedLetter
     from sourceflow.transports.aws.dead_letters.queue import DeadLetterQueue
     from sourceflow.transports.aws.dead_letters.redrive import RedriveResult
+    from sourceflow.transports.aws.encryption import Cipher
     from sourceflow.transports.aws.leases import Lease
     from sourceflow.transports.aws.provisioning import Provisioned
+    from sourceflow.transports.aws.wire import Arrived
 
 __all__ = ("DeadLetterOperator",)
 
@@ -47,6 +52,7 @@ class DeadLetterOperator:
         codec: Reads messages of the types that the App knows.
         clock: The time.
         app: The App's name: the source of messages that take the place of unreadable ones.
+        cipher: Encrypts and decrypts; None where the App has no keys.
     """
 
     def __init__(
@@ -59,6 +65,7 @@ class DeadLetterOperator:
         codec: Codec,
         clock: Clock,
         app: str,
+        cipher: Cipher | None = None,
     ) -> None:
         self._queues = queues
         self._targets = targets
@@ -67,6 +74,7 @@ class DeadLetterOperator:
         self._codec = codec
         self._clock = clock
         self._app = app
+        self._cipher = cipher
 
     @classmethod
     def of(
@@ -76,6 +84,8 @@ class DeadLetterOperator:
         *,
         sqs: SqsClient,
         context: TransportContext,
+        cipher: Cipher | None,
+        encrypted: Collection[Destination],
     ) -> Self:
         """Return an operator of dead letter queues who may send to every queue of the App."""
         return cls(
@@ -87,6 +97,7 @@ class DeadLetterOperator:
                     is_fifo=is_fifo(name),
                     max_bytes=queue.max_message_bytes,
                     kind="event" if name in provisioned.event_queues else "command",
+                    encrypts=Destination("queue", name) in encrypted,
                 )
                 for name, queue in provisioned.queues.items()
             },
@@ -95,6 +106,7 @@ class DeadLetterOperator:
             codec=context.codec,
             clock=context.clock,
             app=context.app,
+            cipher=cipher,
         )
 
     @property
@@ -134,7 +146,10 @@ class DeadLetterOperator:
                     break
                 held += received
             shown = held[:limit]
-            return tuple(read_letter(lease.message, found, self._codec) for lease in shown)
+            cipher = LetterCipher(self._cipher, found)
+            return tuple(
+                [await read_letter(each.message, found, self._codec, cipher) for each in shown]
+            )
 
     async def redrive(
         self,
@@ -152,6 +167,9 @@ class DeadLetterOperator:
         its record is marked as replayed. See ``Redrive`` for what holds when it is interrupted, when
         letters come back while it runs, and when several run at once.
 
+        An encrypted letter goes to its own queue as it is. For another one it is decrypted and
+        encrypted again, as it would be refused there; a letter that can't be decrypted stays.
+
         Of a standard queue with 10,000 letters and more, without filter and limit, SQS moves them
         itself by a move task. It does not say which went: the records of all letters that were
         given up before are marked then. A letter that fails again at once may be moved twice.
@@ -168,6 +186,7 @@ class DeadLetterOperator:
             ValueError: This App has no such queue, the target is not of the same kind, or limit
                 or rate are not positive.
             AwsError: A queue can't be used. What was moved until then is moved.
+            DependencyError: There is no data key to be had now. What was moved until then is moved.
         """
         if limit is not None:
             _check_limit(limit)
@@ -178,9 +197,11 @@ class DeadLetterOperator:
         begin = self._clock.now()
         moved = 0
         own = target is None
-        if can_move(found, to_source=own, where=filter, limit=limit, rate=rate):
+        encrypts_again = self._cipher is not None and to.url != found.source_url
+        can = can_move(found, to_source=own, where=filter, limit=limit, rate=rate)
+        if can and not encrypts_again:
             moved = await self._let_sqs_move(found, to, rate)
-        mover = Mover(to, sqs=self._sqs, pacer=Pacer(rate, self._clock), clock=self._clock)
+        mover = self._mover(found, to, rate)
         async with self._visit(found) as visit:
             result = await Redrive(
                 found, visit, mover, self._records, where=filter, limit=limit, own_only=own
@@ -240,15 +261,13 @@ class DeadLetterOperator:
             else:
                 edited = edited_message(
                     message,
-                    found,
-                    queue,
+                    await self._read(found, queue),
                     codec=self._codec,
                     kind=to.kind,
                     source=f"/{self._app}",
                     now=self._clock.now(),
                 )
-            mover = Mover(to, sqs=self._sqs, pacer=Pacer(None, self._clock), clock=self._clock)
-            await mover.send(edited, found)
+            await self._mover(queue, to, None).send(edited, found)
             await visit.remove([lease])
             await self._records.mark_replayed(record_of(found, queue))
         return edited.id
@@ -267,6 +286,24 @@ class DeadLetterOperator:
         found = self._queue(queue)
         async with found.lock:
             await self._sqs.purge_queue(found.url)
+
+    async def _read(self, letter: ReceivedMessage, queue: DeadLetterQueue) -> Arrived:
+        """Return a letter in clear, or as it came where it never can be."""
+        cipher = LetterCipher(self._cipher, queue)
+        try:
+            return await cipher.open(letter)
+        except DecryptionFailedError:
+            return cipher.unpack(letter)
+
+    def _mover(self, queue: DeadLetterQueue, to: MoveTarget, rate: float | None) -> Mover:
+        return Mover(
+            to,
+            sqs=self._sqs,
+            pacer=Pacer(rate, self._clock),
+            clock=self._clock,
+            cipher=LetterCipher(self._cipher, queue),
+            is_own=to.url == queue.source_url,
+        )
 
     def _visit(self, queue: DeadLetterQueue) -> Visit:
         return Visit(queue, sqs=self._sqs, clock=self._clock)

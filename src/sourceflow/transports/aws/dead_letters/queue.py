@@ -28,6 +28,7 @@ class DeadLetterQueue:
         url: The URL of its dead letter queue.
         is_fifo: Whether both keep order.
         topics: ARNs of the topics whose notifications are believed; none for a command queue.
+        destinations: ARNs of the queues and topics that its letters may be encrypted for.
         lock: One visit at a time: two of this process would hide letters from each other.
     """
 
@@ -37,6 +38,7 @@ class DeadLetterQueue:
     url: str
     is_fifo: bool
     topics: AbstractSet[str] = frozenset()
+    destinations: AbstractSet[str] = frozenset()
     lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
 
@@ -44,16 +46,20 @@ def dead_letter_queues(
     listened: Sequence[str], provisioned: Provisioned
 ) -> dict[str, DeadLetterQueue]:
     """Return the dead letter queues of those that are listened to, by name; some may have none."""
-    found = ((name, provisioned.queues[name]) for name in listened)
-    return {
-        name: DeadLetterQueue(
+    queues = {}
+    for name in listened:
+        queue = provisioned.queues[name]
+        if queue.dead_letter_url is None:
+            continue
+        is_event = name in provisioned.event_queues
+        topics = provisioned.subscribed_arns if is_event else frozenset()
+        queues[name] = DeadLetterQueue(
             source=name,
             source_arn=queue.arn,
             source_url=queue.url,
             url=queue.dead_letter_url,
             is_fifo=is_fifo(name),
-            topics=provisioned.subscribed_arns if name in provisioned.event_queues else frozenset(),
+            topics=topics,
+            destinations=topics | provisioned.feeding(queue.dead_letter_url),
         )
-        for name, queue in found
-        if queue.dead_letter_url is not None
-    }
+    return queues

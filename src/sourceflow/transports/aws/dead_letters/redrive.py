@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sourceflow.errors import AwsError, AwsRequestError
+from sourceflow.errors import AwsError, AwsRequestError, MessageError
 from sourceflow.transports.aws.batcher import MAX_ENTRIES
 from sourceflow.transports.aws.dead_letters.letter import belongs_to, record_of
 from sourceflow.transports.aws.dead_letters.note import read_note
@@ -241,7 +241,7 @@ class Redrive:
         """Count what was refused; where it is no fault of the letter, the run ends."""
         for move in failed:
             self._visit.keep(move.lease)
-            if isinstance(move.error, AwsRequestError):
+            if isinstance(move.error, (AwsRequestError, MessageError)):
                 self._failed += 1
                 self._refusal = self._refusal or move.error
             else:

@@ -62,3 +62,9 @@ class Provisioned:
     event_queues: tuple[str, ...]
     subscribed_arns: frozenset[str]
     warnings: tuple[str, ...]
+
+    def feeding(self, dead_letter_url: str) -> frozenset[str]:
+        """Return the ARNs of the queues whose dead letters come into a queue."""
+        return frozenset(
+            queue.arn for queue in self.queues.values() if queue.dead_letter_url == dead_letter_url
+        )

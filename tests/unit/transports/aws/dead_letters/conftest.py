@@ -171,7 +171,7 @@ def make_queues(sqs, make_queue):
 
 @pytest.fixture
 def operate(sqs, records, post, clock):
-    def operate(*all_queues):
+    def operate(*all_queues, cipher=None, encrypted=()):
         return DeadLetterOperator(
             {
                 queues.name: DeadLetterQueue(
@@ -180,6 +180,7 @@ def operate(sqs, records, post, clock):
                     source_url=queues.url,
                     url=queues.dead_url,
                     is_fifo=queues.name.endswith(".fifo"),
+                    destinations=frozenset({queues.arn}),
                 )
                 for queues in all_queues
             },
@@ -189,6 +190,7 @@ def operate(sqs, records, post, clock):
                     arn=queues.arn,
                     is_fifo=queues.name.endswith(".fifo"),
                     max_bytes=MAX_BYTES,
+                    encrypts=queues.name in encrypted,
                 )
                 for queues in all_queues
             },
@@ -197,6 +199,7 @@ def operate(sqs, records, post, clock):
             codec=post.codec,
             clock=clock,
             app="shop",
+            cipher=cipher,
         )
 
     return operate
