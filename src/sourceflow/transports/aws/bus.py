@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from sourceflow.bus.changes import Destination
 from sourceflow.transports.aws.names import check_queue_name, check_topic_name
 from sourceflow.transports.aws.options import (
     MAX_VISIBILITY,
@@ -40,6 +41,7 @@ class ListenedQueue:
         visibility_timeout: How long its messages are hidden before their lease is renewed.
         max_attempts: How often the handling of a message may fail.
         timeout: How long one handling may take before it has failed; None sets no limit.
+        require_encryption: Whether messages in clear are refused.
     """
 
     name: str
@@ -47,6 +49,7 @@ class ListenedQueue:
     visibility_timeout: timedelta | None = None
     max_attempts: int | None = None
     timeout: timedelta | None = None
+    require_encryption: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +75,14 @@ class BusConfiguration:
         events: Event type to topic.
         command_queues: Queues that are listened to.
         topics: Topics that are subscribed to.
+        encrypts: For queues and topics that say so, whether their messages travel encrypted.
     """
 
     commands: Mapping[type[Any], str]
     events: Mapping[type[Any], str]
     command_queues: tuple[ListenedQueue, ...]
     topics: tuple[SubscribedTopic, ...]
+    encrypts: Mapping[Destination, bool]
 
 
 class Bus:
@@ -88,6 +93,7 @@ class Bus:
         self._events: dict[type[Any], str] = {}
         self._queues: dict[str, ListenedQueue] = {}
         self._topics: dict[str, SubscribedTopic] = {}
+        self._encrypts: dict[Destination, bool] = {}
 
     @property
     def send(self) -> Send:
@@ -116,6 +122,7 @@ class Bus:
             events=dict(self._events),
             command_queues=tuple(self._queues.values()),
             topics=tuple(self._topics.values()),
+            encrypts=dict(self._encrypts),
         )
 
 
@@ -149,30 +156,46 @@ class _Section:
 class Send(_Section):
     """Where commands go."""
 
-    def command(self, command: type[Any], *, queue: str) -> Send:
+    def command(self, command: type[Any], *, queue: str, encrypt: bool | None = None) -> Send:
         """Route a command type to a queue.
 
+        Args:
+            command: The type.
+            queue: The queue.
+            encrypt: Whether messages to this queue travel encrypted, of other types too; the
+                options say so where no route to it does.
+
         Raises:
-            ValueError: The name cannot be a queue's, or the type has a queue already.
+            ValueError: The name cannot be a queue's, the type has a queue already, or another route
+                to the queue says otherwise about encryption.
             TypeError: It is no type.
         """
         check_queue_name(queue)
         _route(self._bus._commands, command, queue, "queue")  # noqa: SLF001 - one mechanism
+        _encrypt(self._bus._encrypts, Destination("queue", queue), encrypt)  # noqa: SLF001 - one mechanism
         return self
 
 
 class Raise(_Section):
     """Where events go."""
 
-    def event(self, event: type[Any], *, topic: str) -> Raise:
+    def event(self, event: type[Any], *, topic: str, encrypt: bool | None = None) -> Raise:
         """Route an event type to a topic.
 
+        Args:
+            event: The type.
+            topic: The topic.
+            encrypt: Whether messages to this topic travel encrypted, of other types too; the
+                options say so where no route to it does.
+
         Raises:
-            ValueError: The name cannot be a topic's, or the type has a topic already.
+            ValueError: The name cannot be a topic's, the type has a topic already, or another route
+                to the topic says otherwise about encryption.
             TypeError: It is no type.
         """
         check_topic_name(topic)
         _route(self._bus._events, event, topic, "topic")  # noqa: SLF001 - one mechanism
+        _encrypt(self._bus._encrypts, Destination("topic", topic), encrypt)  # noqa: SLF001 - one mechanism
         return self
 
 
@@ -192,6 +215,7 @@ class Listen(_Section):
         visibility_timeout: timedelta | None = None,
         max_attempts: int | None = None,
         timeout: timedelta | None = None,
+        require_encryption: bool | None = None,
     ) -> Listen:
         """Listen to a command queue; values given here override the options for it.
 
@@ -202,6 +226,7 @@ class Listen(_Section):
             max_attempts: How often the handling of a message may fail.
             timeout: How long one handling may take: its handler is cancelled then, its commit is
                 not, and the message is tried again. No limit where not given.
+            require_encryption: Whether its messages are refused when they arrive in clear.
 
         Raises:
             ValueError: The name cannot be a queue's, the queue is listened to already, or a value
@@ -226,6 +251,7 @@ class Listen(_Section):
             visibility_timeout=visibility_timeout,
             max_attempts=max_attempts,
             timeout=timeout,
+            require_encryption=require_encryption,
         )
         return self
 
@@ -259,6 +285,13 @@ def _route(routes: dict[type[Any], str], message: type[Any], name: str, what: st
         raise ValueError(
             f"{message.__name__} goes to the {what} {known!r} already, not also to {name!r}"
         )
+
+
+def _encrypt(encrypts: dict[Destination, bool], place: Destination, encrypt: bool | None) -> None:
+    if encrypt is None:
+        return
+    if encrypts.setdefault(place, encrypt) != encrypt:
+        raise ValueError(f"one route to {place} says encrypt=True, another encrypt=False")
 
 
 def configure_bus(configure: Callable[[Bus], object]) -> BusConfiguration:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from sourceflow.resilience.circuit_breaker import CircuitOptions
 from sourceflow.transports.aws.dead_letters.monitor import DeadLetterMonitor
+from sourceflow.transports.aws.encryption import DEFAULT_LIFETIME
 
 __all__ = ("AwsOptions", "ProvisioningMode")
 
@@ -31,6 +32,9 @@ MAX_RECEIVE_COUNT: Final = 1000
 CRASHES_PER_ATTEMPT: Final = 3
 """SQS gives a message up after so many receives for each attempt: a net for crashes only."""
 
+MAX_LIFETIME: Final = timedelta(hours=24)
+"""The longest that a data key is used: nobody can take it back meanwhile."""
+
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_-]{0,40}")
 
 
@@ -45,8 +49,11 @@ class AwsOptions:
         enable_command_listener: Take commands from the queues that are listened to.
         enable_event_listener: Take events of the topics that are subscribed to.
         max_concurrent_calls: Messages handled at a time, over all queues.
-        enable_encryption: Encrypt messages; not available in this version.
-        kms_key_id: The key to encrypt with; not available in this version.
+        enable_encryption: Encrypt messages to all queues and topics whose route says nothing else.
+        kms_key_id: The key of AWS KMS to encrypt with: its ARN, id or alias.
+        decrypt_key_ids: Further keys of KMS that may have encrypted what arrives.
+        require_encryption: Refuse messages that arrive in clear; a command queue may say otherwise.
+        data_key_lifetime: How long one data key encrypts, and how long a decrypted one is kept.
         endpoint_url: Where AWS is, instead of its own endpoints: LocalAws, LocalStack, a proxy.
         wait_time: How long a receive waits for a first message, up to 20 seconds.
         visibility_timeout: How long a message is hidden from others before its lease is renewed.
@@ -76,6 +83,9 @@ class AwsOptions:
     max_concurrent_calls: int = 10
     enable_encryption: bool = False
     kms_key_id: str | None = None
+    decrypt_key_ids: tuple[str, ...] = ()
+    require_encryption: bool = False
+    data_key_lifetime: timedelta = DEFAULT_LIFETIME
     endpoint_url: str | None = None
     wait_time: timedelta = timedelta(seconds=20)
     visibility_timeout: timedelta = timedelta(seconds=30)
@@ -92,11 +102,10 @@ class AwsOptions:
     def __post_init__(self) -> None:
         if not isinstance(self.region, str) or not re.fullmatch(r"[a-z0-9-]+", self.region):
             raise ValueError(f"region {self.region!r} is not the name of one, such as 'us-east-1'")
-        if self.enable_encryption or self.kms_key_id is not None:
-            raise ValueError(
-                "encryption is not available in this version: leave enable_encryption and "
-                "kms_key_id out"
-            )
+        _check_keys(self.kms_key_id, self.decrypt_key_ids)
+        check_duration(
+            "data_key_lifetime", self.data_key_lifetime, timedelta(seconds=1), MAX_LIFETIME
+        )
         check_count("max_concurrent_calls", self.max_concurrent_calls)
         check_attempts("max_attempts", self.max_attempts)
         check_duration("wait_time", self.wait_time, timedelta(0), MAX_WAIT)
@@ -166,6 +175,16 @@ def check_duration(name: str, value: object, least: timedelta, most: timedelta |
     if value < least or (most is not None and value > most):
         limit = f"at least {least}" if most is None else f"from {least} to {most}"
         raise ValueError(f"{name} is {limit}, not {value}")
+
+
+def _check_keys(key_id: str | None, more: tuple[str, ...]) -> None:
+    if not isinstance(more, tuple):
+        raise TypeError(f"decrypt_key_ids is a tuple of ids, not {type(more).__name__}")
+    for each in more if key_id is None else (key_id, *more):
+        if not isinstance(each, str) or not each.strip():
+            raise ValueError(
+                f"{each!r} is no key of KMS: give its ARN, its id, or an alias as 'alias/name'"
+            )
 
 
 def _check_url(url: str | None) -> None:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from sourceflow.bus.changes import Destination
 from sourceflow.bus.ports import Depth
 from sourceflow.resilience.backoff import Backoff
 from sourceflow.resilience.task_scope import TaskScope
 from sourceflow.transports.aws.acknowledger import Acknowledger
 from sourceflow.transports.aws.batcher import MAX_ENTRIES
-from sourceflow.transports.aws.bus import ListenedQueue
 from sourceflow.transports.aws.client import (
     ChainCredentials,
     RetryPolicy,
@@ -32,13 +29,20 @@ from sourceflow.transports.aws.dead_letters import (
     SnsAlert,
     dead_letter_queues,
 )
+from sourceflow.transports.aws.encryption import (
+    DecryptingReceiver,
+    encrypted_destinations,
+    open_cipher,
+)
 from sourceflow.transports.aws.leases import Leases
 from sourceflow.transports.aws.listener import Listener
 from sourceflow.transports.aws.listener_options import ListenerOptions
 from sourceflow.transports.aws.names import is_fifo
 from sourceflow.transports.aws.provisioning import Provisioner, plan_resources
-from sourceflow.transports.aws.sender import Sender, Target
+from sourceflow.transports.aws.queue_limits import QueueLimits
+from sourceflow.transports.aws.sender import Sender
 from sourceflow.transports.aws.slots import Slots
+from sourceflow.transports.aws.targets import find_targets
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -47,9 +51,10 @@ if TYPE_CHECKING:
     from sourceflow.bus.outcome import Outcome
     from sourceflow.bus.ports import Delivery, TransportContext
     from sourceflow.messages import Kind
-    from sourceflow.transports.aws.bus import BusConfiguration
+    from sourceflow.transports.aws.bus import BusConfiguration, ListenedQueue
     from sourceflow.transports.aws.client import CredentialsProvider
     from sourceflow.transports.aws.dead_letters import DeadLetterMonitor, DeadLetterQueue
+    from sourceflow.transports.aws.encryption import KeyProvider
     from sourceflow.transports.aws.listener_status import ListenerStatus
     from sourceflow.transports.aws.options import AwsOptions
     from sourceflow.transports.aws.provisioning import Provisioned
@@ -63,9 +68,14 @@ class RunningTransport:
     """Everything that is open while the transport is; ``start`` opens it, ``aclose`` ends it."""
 
     def __init__(
-        self, options: AwsOptions, bus: BusConfiguration, context: TransportContext
+        self,
+        options: AwsOptions,
+        bus: BusConfiguration,
+        context: TransportContext,
+        keys: KeyProvider | None,
     ) -> None:
         self._options = options
+        self._keys = keys
         self._bus = bus
         self._context = context
         self._stack = AsyncExitStack()
@@ -79,6 +89,7 @@ class RunningTransport:
         bus: BusConfiguration,
         context: TransportContext,
         credentials: CredentialsProvider | None,
+        keys: KeyProvider | None,
     ) -> Self:
         """Connect and provision; nothing stays open where that fails.
 
@@ -86,7 +97,7 @@ class RunningTransport:
             AwsConfigurationError: A queue, topic or right is missing.
             AwsCredentialsError: There are no credentials, or they are refused.
         """
-        running = cls(options, bus, context)
+        running = cls(options, bus, context, keys)
         async with AsyncExitStack() as stack:
             await running._open(stack, credentials)
             running._stack = stack.pop_all()
@@ -116,20 +127,34 @@ class RunningTransport:
         )
         sns = SnsClient(endpoint=sns_at, credentials=credentials, http=sending, clock=context.clock)
         self._tasks = await stack.enter_async_context(TaskScope())
+        self._cipher = await open_cipher(
+            options,
+            self._keys,
+            stack,
+            credentials=credentials,
+            tasks=self._tasks,
+            clock=context.clock,
+        )
         self.sender = Sender(
             sqs=self._sqs,
             sns=sns,
-            targets=self._targets(),
+            targets=find_targets(options, self._bus, self._provisioned),
             tasks=self._tasks,
             clock=context.clock,
             backoff=Backoff(),
             linger=options.linger,
             deadline=options.send_timeout,
             circuit=options.circuit_breaker,
+            cipher=self._cipher,
         )
         self._letters = self._dead_letter_queues()
         self.dead_letters = DeadLetterOperator.of(
-            self._letters, self._provisioned, sqs=self._sqs, context=context
+            self._letters,
+            self._provisioned,
+            sqs=self._sqs,
+            context=context,
+            cipher=self._cipher,
+            encrypted=encrypted_destinations(options, self._bus),
         )
         monitor = options.dead_letter_monitor
         self._watched = None if monitor is None else self._watch(monitor, sns)
@@ -144,30 +169,6 @@ class RunningTransport:
         return await Provisioner.run(
             self._options, plan, clock=self._context.clock, credentials=credentials
         )
-
-    def _targets(self) -> dict[Destination, Target]:
-        found = self._provisioned
-        queues = {
-            Destination("queue", name): Target(
-                name=found.queues[name].name,
-                address=found.queues[name].url,
-                is_topic=False,
-                is_fifo=is_fifo(name),
-                max_bytes=found.queues[name].max_message_bytes,
-            )
-            for name in set(self._bus.commands.values()) & found.queues.keys()
-        }
-        topics = {
-            Destination("topic", name): Target(
-                name=found.topics[name].name,
-                address=found.topics[name].arn,
-                is_topic=True,
-                is_fifo=is_fifo(name),
-                max_bytes=found.topics[name].max_message_bytes,
-            )
-            for name in set(self._bus.events.values()) & found.topics.keys()
-        }
-        return {**queues, **topics}
 
     def _dead_letter_queues(self) -> dict[str, DeadLetterQueue]:
         commands = [queue.name for queue in self._bus.command_queues]
@@ -215,7 +216,7 @@ class RunningTransport:
         receive: Callable[[Delivery], Awaitable[Outcome]],
     ) -> None:
         found = self._provisioned.queues[name]
-        limits = _Limits.of(self._options, override)
+        limits = QueueLimits.of(self._options, override)
         clock = self._context.clock
         concurrency = limits.own_concurrency or self._options.max_concurrent_calls
         options = ListenerOptions(
@@ -235,7 +236,7 @@ class RunningTransport:
         listener = Listener(
             options,
             sqs=self._polls,
-            receive=receive,
+            receive=self._decrypting(name, kind, limits, receive),
             slots=shared.of_queue(limits.own_concurrency),
             leases=Leases(
                 sqs=self._sqs,
@@ -264,6 +265,28 @@ class RunningTransport:
             clock=clock,
         )
         self._listeners.append(listener)
+
+    def _decrypting(
+        self,
+        name: str,
+        kind: Kind,
+        limits: QueueLimits,
+        receive: Callable[[Delivery], Awaitable[Outcome]],
+    ) -> Callable[[Delivery], Awaitable[Outcome]]:
+        """Return what decrypts before it handles; only where there is a key, as each message passes."""
+        if self._cipher is None:
+            return receive
+        found = self._provisioned
+        queue = found.queues[name]
+        topics = found.subscribed_arns if kind == "event" else frozenset()
+        return DecryptingReceiver(
+            receive,
+            cipher=self._cipher,
+            destinations={queue.arn} | topics | found.feeding(queue.url),
+            subscribed=self._context.subscribed,
+            requires=limits.requires_encryption,
+            observer=self._context.observer,
+        )
 
     async def stop(self, grace: timedelta) -> None:
         """Stop receiving; give handlers the grace period, then hand back what they hold.
@@ -319,23 +342,3 @@ class RunningTransport:
         """Wait for batches under way, then disconnect; what is throttled now fails."""
         self.sender.hurry()
         await self._stack.aclose()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Limits:
-    """A queue's limits: its own, or those of the options."""
-
-    own_concurrency: int | None
-    visibility: timedelta
-    max_attempts: int
-    timeout: timedelta | None
-
-    @classmethod
-    def of(cls, options: AwsOptions, override: ListenedQueue | None) -> Self:
-        own = override or ListenedQueue(name="")
-        return cls(
-            own_concurrency=own.max_concurrent_calls,
-            visibility=own.visibility_timeout or options.visibility_timeout,
-            max_attempts=own.max_attempts or options.max_attempts,
-            timeout=own.timeout,
-        )

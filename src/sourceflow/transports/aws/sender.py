@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
 
 from sourceflow.bus.waits import sleep_unless
 from sourceflow.errors import (
@@ -19,21 +16,19 @@ from sourceflow.errors import (
     AwsThrottledError,
     AwsTransientError,
     CircuitOpenError,
+    DependencyError,
     MessageTooLargeError,
 )
 from sourceflow.resilience.backoff import Backoff
 from sourceflow.resilience.circuit_breaker import CircuitBreaker, CircuitOptions
 from sourceflow.transports.aws.batcher import Batcher
-from sourceflow.transports.aws.client import (
-    AttributeValue,
-    PublishEntry,
-    SendEntry,
-)
+from sourceflow.transports.aws.client import PublishEntry, SendEntry
 from sourceflow.transports.aws.entries import EntryPolicy, see_entries_through
-from sourceflow.transports.aws.wire import group_of, message_size, wire_attributes
+from sourceflow.transports.aws.flight import Flight, FlightItem, settle
+from sourceflow.transports.aws.packing import Target, largest_packed, pack, pack_encrypted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sourceflow.bus.changes import Destination
     from sourceflow.bus.ports import Outgoing
@@ -45,8 +40,10 @@ if TYPE_CHECKING:
         SnsClient,
         SqsClient,
     )
+    from sourceflow.transports.aws.encryption import Cipher
+    from sourceflow.transports.aws.packing import Packed
 
-__all__ = ("Sender", "Target")
+__all__ = ("Sender",)
 
 log = logging.getLogger(__name__)
 
@@ -58,59 +55,6 @@ DEADLINE: Final = timedelta(seconds=60)
 
 _THROTTLES: Final = Backoff(base=timedelta(milliseconds=500), cap=timedelta(seconds=10))
 _UNUSABLE: Final = (AwsTransientError, AwsCredentialsError, AwsConfigurationError)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """A queue or a topic as it is addressed.
-
-    Attributes:
-        name: For people.
-        address: Queue URL or topic ARN.
-        is_topic: Which of the two.
-        is_fifo: Whether it keeps order.
-        max_bytes: What one message, and one batch, takes at most.
-    """
-
-    name: str
-    address: str
-    is_topic: bool
-    is_fifo: bool
-    max_bytes: int
-
-
-class _Flight:
-    """Messages that one caller sent together: one future for all of them."""
-
-    __slots__ = ("_landed", "_left", "_results")
-
-    def __init__(self, count: int) -> None:
-        self._results: list[Exception | None] = [None] * count
-        self._left = count
-        self._landed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def settle(self, place: int, error: Exception | None) -> None:
-        """Note what became of one."""
-        self._results[place] = error
-        self._left -= 1
-        if not self._left and not self._landed.done():  # the caller may have given up
-            self._landed.set_result(None)
-
-    async def landed(self) -> list[Exception | None]:
-        """Wait for all of them; return for each None or why it was not sent."""
-        if self._left:
-            await self._landed
-        return self._results
-
-
-class _Item(msgspec.Struct, frozen=True, gc=False):
-    flight: _Flight
-    place: int
-    body: str
-    attributes: Mapping[str, AttributeValue]
-    group: str | None
-    deduplication_id: str | None
-    deadline: float
 
 
 class Sender:
@@ -132,6 +76,7 @@ class Sender:
         linger: How long a batch waits for more messages.
         deadline: How long a message is tried while AWS asks to slow down.
         circuit: When sending to a destination is suspended.
+        cipher: Encrypts; needed where a destination wants that.
     """
 
     def __init__(
@@ -146,7 +91,9 @@ class Sender:
         linger: timedelta = timedelta(0),
         deadline: timedelta = DEADLINE,
         circuit: CircuitOptions | None = None,
+        cipher: Cipher | None = None,
     ) -> None:
+        self._cipher = cipher
         self._sqs = sqs
         self._sns = sns
         self._clock = clock
@@ -161,7 +108,7 @@ class Sender:
     def _route(
         self, target: Target, tasks: TaskScope, linger: timedelta, circuit: CircuitOptions
     ) -> _Route:
-        async def post(items: Sequence[_Item]) -> Sequence[Exception | None]:
+        async def post(items: Sequence[FlightItem]) -> Sequence[Exception | None]:
             return await self._post(route, items)
 
         route = _Route(
@@ -174,7 +121,7 @@ class Sender:
             Batcher(
                 post,
                 tasks,
-                settle=_settle,
+                settle=settle,
                 max_bytes=target.max_bytes,
                 linger=linger.total_seconds(),
             ),
@@ -197,23 +144,35 @@ class Sender:
             MessageTooLargeError: It never can.
         """
         target = self._routes[outgoing.destination].target
-        size = message_size(outgoing)
+        size = largest_packed(outgoing, target)
         if size > target.max_bytes:
             raise MessageTooLargeError(size=size, limit=target.max_bytes, destination=target.name)
 
     async def send(self, outgoing: Sequence[Outgoing]) -> list[Exception | None]:
         """Send messages; return for each None when it is confirmed, or why it was not sent."""
-        flight = _Flight(len(outgoing))
+        flight = Flight(len(outgoing))
         deadline = self._clock.monotonic() + self._deadline
         for place, each in enumerate(outgoing):
             route = self._routes[each.destination]
             if route.batcher.is_full:
                 await route.batcher.room()
-            item = _item(flight, place, each, route.target, deadline)
-            route.batcher.add(item, size=message_size(each), group=item.group)
+            target = route.target
+            try:
+                packed = (
+                    await self._encrypt(each, target) if target.encrypts else pack(each, target)
+                )
+            except DependencyError as error:  # there is no key to encrypt it with
+                flight.settle(place, error)
+            else:
+                item = FlightItem(flight, place, packed, deadline)
+                route.batcher.add(item, size=packed.size, group=packed.group)
         return await flight.landed()
 
-    async def _post(self, route: _Route, items: Sequence[_Item]) -> Sequence[Exception | None]:
+    async def _encrypt(self, outgoing: Outgoing, target: Target) -> Packed:
+        assert self._cipher is not None  # no target encrypts without one
+        return await pack_encrypted(outgoing, target, self._cipher)
+
+    async def _post(self, route: _Route, items: Sequence[FlightItem]) -> Sequence[Exception | None]:
         """Send a batch; entries refused for a passing reason are sent again alone.
 
         An entry keeps its deduplication id over all tries, so a FIFO destination takes it once
@@ -230,7 +189,7 @@ class Sender:
         return results
 
     async def _see_through(
-        self, route: _Route, items: Sequence[_Item]
+        self, route: _Route, items: Sequence[FlightItem]
     ) -> Sequence[Exception | None]:
         def patience(at: int) -> timedelta:
             if self._closing.is_set():
@@ -257,15 +216,15 @@ class Sender:
         )
         return await see_entries_through(call, len(items), policy)
 
-    async def _call(self, target: Target, items: Mapping[str, _Item]) -> BatchResult:
+    async def _call(self, target: Target, items: Mapping[str, FlightItem]) -> BatchResult:
         entry: Any = PublishEntry if target.is_topic else SendEntry
         entries = [
             entry(
                 id=entry_id,
-                body=item.body,
-                attributes=item.attributes,
-                group_id=item.group,
-                deduplication_id=item.deduplication_id,
+                body=item.packed.body,
+                attributes=item.packed.attributes,
+                group_id=item.packed.group,
+                deduplication_id=item.packed.deduplication_id,
             )
             for entry_id, item in items.items()
         ]
@@ -280,31 +239,7 @@ class _Route:
 
     target: Target
     circuit: CircuitBreaker
-    batcher: Batcher[_Item]
-
-
-def _item(
-    flight: _Flight, place: int, outgoing: Outgoing, target: Target, deadline: float
-) -> _Item:
-    """Return what goes on the wire; only FIFO destinations get group and deduplication ids.
-
-    The deduplication id is never left to the content: two equal commands are two commands.
-    """
-    envelope = outgoing.envelope
-    return _Item(
-        flight,
-        place,
-        outgoing.body.decode(),
-        wire_attributes(envelope.type_name).values,
-        group_of(envelope) if target.is_fifo else None,
-        envelope.id if target.is_fifo else None,
-        deadline,
-    )
-
-
-def _settle(items: Sequence[_Item], results: Sequence[Exception | None]) -> None:
-    for item, result in zip(items, results, strict=True):
-        item.flight.settle(item.place, result)
+    batcher: Batcher[FlightItem]
 
 
 def _operation(target: Target) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sourceflow.bus.routes import Routes
 from sourceflow.errors import NotRunningError
 from sourceflow.transports.aws.bus import configure_bus
+from sourceflow.transports.aws.encryption import check_keys, encrypted_destinations
 from sourceflow.transports.aws.running import RunningTransport
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from sourceflow.transports.aws.bus import Bus, BusConfiguration
     from sourceflow.transports.aws.client import CredentialsProvider
     from sourceflow.transports.aws.dead_letters import DeadLetterOperator
+    from sourceflow.transports.aws.encryption import KeyProvider
     from sourceflow.transports.aws.listener_status import ListenerStatus
     from sourceflow.transports.aws.options import AwsOptions
 
@@ -34,9 +36,10 @@ class AwsTransport:
         configure: Says which command goes to which queue, which event to which topic, and what
             is listened to.
         credentials: Whose requests these are; botocore's chain where not given.
+        keys: A key service that messages are encrypted with, instead of AWS KMS.
 
     Raises:
-        ValueError: A name or an option is not valid.
+        ValueError: A name or an option is not valid, or there is no key to encrypt with.
     """
 
     def __init__(
@@ -45,10 +48,13 @@ class AwsTransport:
         configure: Callable[[Bus], object],
         *,
         credentials: CredentialsProvider | None = None,
+        keys: KeyProvider | None = None,
     ) -> None:
         self._options = options
         self._bus: BusConfiguration = configure_bus(configure)
         self._credentials = credentials
+        self._keys = keys
+        check_keys(options, self._bus, keys)
         self._running: RunningTransport | None = None
 
     @property
@@ -79,7 +85,7 @@ class AwsTransport:
             AwsCredentialsError: There are no credentials, or they are refused.
         """
         self._running = await RunningTransport.start(
-            self._options, self._bus, context, self._credentials
+            self._options, self._bus, context, self._credentials, self._keys
         )
 
     async def start(self, receive: Callable[[Delivery], Awaitable[Outcome]]) -> None:
@@ -156,6 +162,7 @@ class AwsTransport:
             "events": {event.__name__: topic for event, topic in bus.events.items()},
             "listens": list(self.routes.listens),
             "subscribes": list(self.routes.subscribes),
+            "encrypts": sorted(str(place) for place in encrypted_destinations(self._options, bus)),
         }
 
     def __repr__(self) -> str:

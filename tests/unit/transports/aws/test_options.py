@@ -17,6 +17,9 @@ DEFAULTS = {
     "max_concurrent_calls": 10,
     "enable_encryption": False,
     "kms_key_id": None,
+    "decrypt_key_ids": (),
+    "require_encryption": False,
+    "data_key_lifetime": timedelta(minutes=5),
     "endpoint_url": None,
     "wait_time": timedelta(seconds=20),
     "visibility_timeout": timedelta(seconds=30),
@@ -48,12 +51,6 @@ def test_options_are_frozen_and_given_by_name():
         AwsOptions(region="eu-central-1").region = "us-east-1"
 
 
-@pytest.mark.parametrize("option", [{"enable_encryption": True}, {"kms_key_id": "alias/orders"}])
-def test_what_is_not_built_yet_is_refused(option):
-    with pytest.raises(ValueError, match="encryption is not available in this version"):
-        AwsOptions(region="us-east-1", **option)
-
-
 @pytest.mark.parametrize(
     ("option", "text"),
     [
@@ -73,6 +70,10 @@ def test_what_is_not_built_yet_is_refused(option):
         ({"provisioning": "maybe"}, "provisioning is 'ensure', 'verify' or 'off', not 'maybe'"),
         ({"resource_prefix": "a b"}, "resource_prefix 'a b'"),
         ({"resource_prefix": "x" * 41}, "at most 40"),
+        ({"kms_key_id": " "}, "' ' is no key of KMS"),
+        ({"decrypt_key_ids": ("",)}, "'' is no key of KMS"),
+        ({"data_key_lifetime": timedelta(0)}, "data_key_lifetime is from 0:00:01 to 1 day"),
+        ({"data_key_lifetime": timedelta(hours=25)}, "data_key_lifetime"),
         ({"endpoint_url": "localhost:4566"}, "endpoint_url 'localhost:4566'"),
         ({"endpoint_url": "ftp://localhost"}, "endpoint_url"),
     ],

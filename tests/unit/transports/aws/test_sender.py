@@ -13,11 +13,15 @@ from sourceflow.errors import (
     AwsThrottledError,
     AwsTransientError,
     CircuitOpenError,
+    KeyUnavailableError,
     MessageTooLargeError,
 )
 from sourceflow.resilience import Backoff
 from sourceflow.testing.clock import settle
-from sourceflow.transports.aws.sender import ENTRY_TRIES, Sender, Target
+from sourceflow.transports.aws.encryption import CONTENT_TYPE, Cipher, LocalKeyProvider, is_sealed
+from sourceflow.transports.aws.packing import Target
+from sourceflow.transports.aws.sender import ENTRY_TRIES, Sender
+from sourceflow.transports.aws.wire import group_of
 
 
 class Pay(Command):
@@ -36,13 +40,17 @@ async def url(make_queue):
 
 @pytest.fixture
 def make_sender(sqs, sns, tasks, clock):
-    def make(url, *, name="payments.fifo", max_bytes=1_048_576, is_topic=False, **more):
+    def make(
+        url, *, name="payments.fifo", max_bytes=1_048_576, is_topic=False, encrypts=False, **more
+    ):
         target = Target(
             name=name,
             address=url,
             is_topic=is_topic,
             is_fifo=name.endswith(".fifo"),
             max_bytes=max_bytes,
+            arn=f"arn:{name}",
+            encrypts=encrypts,
         )
         return Sender(
             sqs=sqs,
@@ -440,3 +448,86 @@ async def _make_topic(aws, wire, name, **attributes):
         form[f"Attributes.entry.{at}.value"] = value
     answer = aws._sns.call("CreateTopic", form, aws._now())
     return next(each.text for each in answer.iter() if each.tag.endswith("TopicArn"))
+
+
+class Keys(LocalKeyProvider):
+    is_away = False
+
+    async def generate(self, context):
+        if self.is_away:
+            raise KeyUnavailableError("the key is disabled")
+        return await super().generate(context)
+
+
+@pytest.fixture
+def keys():
+    return Keys()
+
+
+@pytest.fixture
+def cipher(keys, tasks, clock):
+    return Cipher.of(keys, tasks=tasks, clock=clock, lifetime=timedelta(minutes=5))
+
+
+async def test_an_encrypted_command_shows_neither_its_document_nor_its_key(
+    make_sender, url, outgoing_of, receive_all, cipher
+):
+    sent = outgoing_of(Pay(id="secret", note="4242"), "payments.fifo")
+
+    assert await make_sender(url, encrypts=True, cipher=cipher).send([sent]) == [None]
+    [message] = await receive_all(url)
+    body = message.body.encode()
+    assert is_sealed(body)
+    assert message.attributes["content-type"].string_value == CONTENT_TYPE
+    assert message.system.message_group_id == group_of(sent.envelope, hidden=True)
+    assert message.system.message_deduplication_id == sent.envelope.id
+    assert await cipher.decrypt(body, destinations={"arn:payments.fifo"}) == sent.body
+
+
+async def test_an_encrypted_message_to_a_standard_queue_has_no_group(
+    make_sender, make_queue, outgoing_of, wire, cipher
+):
+    url = await make_queue("payments")
+    sender = make_sender(url, name="payments", encrypts=True, cipher=cipher)
+
+    await sender.send([outgoing_of(Pay(id="o-1"), "payments")])
+    [entry] = wire.requests("SendMessageBatch")[0]["Entries"]
+    assert set(entry) == {"Id", "MessageBody", "MessageAttributes"}
+
+
+async def test_without_a_key_nothing_is_sent_and_the_circuit_stays_closed(
+    make_sender, url, outgoing_of, wire, keys, cipher, clock
+):
+    sender = make_sender(url, encrypts=True, cipher=cipher)
+    keys.is_away = True
+    messages = [outgoing_of(Pay(id=str(n)), "payments.fifo") for n in range(20)]
+
+    results = await sender.send(messages)
+    assert {type(error) for error in results} == {KeyUnavailableError}
+    assert wire.count("SendMessageBatch") == 0
+
+    keys.is_away = False
+    await clock.advance(timedelta(seconds=1))
+    assert await sender.send(messages) == [None] * 20
+
+
+async def test_what_could_be_too_large_encrypted_is_refused_before_there_is_a_key(
+    make_sender, url, outgoing_of, keys, cipher
+):
+    message = outgoing_of(Pay(id="1", note="x" * 500), "payments.fifo")
+    make_sender(url, max_bytes=1000).admit(message)
+    keys.is_away = True
+    sender = make_sender(url, max_bytes=1000, encrypts=True, cipher=cipher)
+    with pytest.raises(MessageTooLargeError):
+        sender.admit(message)
+
+
+async def test_what_was_admitted_fits_when_it_is_encrypted(
+    make_sender, url, outgoing_of, receive_all, cipher
+):
+    sender = make_sender(url, max_bytes=4000, encrypts=True, cipher=cipher)
+    message = outgoing_of(Pay(id="1", note="x" * 1000), "payments.fifo")
+    sender.admit(message)
+    assert await sender.send([message]) == [None]
+    [received] = await receive_all(url)
+    assert len(received.body) < 4000
