@@ -121,9 +121,8 @@ def test_the_overrides_of_a_queue_are_named(documents):
 
 def test_the_reasons_of_dead_letters_are_those_there_are(documents):
     rows = documents["docs/guide/aws.md"].table("reason", "when", "after")
-    of_encryption = {"PlaintextRefused", "DecryptionFailed"}
 
-    assert set(names(rows)) == set(get_args(DeadLetterReason)) - of_encryption
+    assert set(names(rows)) == set(get_args(DeadLetterReason))
 
 
 def test_the_kinds_of_sensitive_values_are_masked_as_the_table_says(documents):
