@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from sourceflow.bus.dead_letter import DeadLetter, describe_error
 from sourceflow.bus.expected import Expected
+from sourceflow.bus.local_letters import local_source
 from sourceflow.bus.ports import Outgoing
 from sourceflow.bus.settling import Settling
 from sourceflow.bus.waits import sleep_unless
@@ -268,7 +269,7 @@ class Relay:
     async def _bury(self, row: OutboxRow, error: BaseException, attempts: int) -> None:
         rejected = isinstance(error, (Reject, DepthExceededError))
         letter = DeadLetter(
-            source=f"local:{row.destination}",
+            source=local_source(row.destination),
             message_id=row.envelope.id,
             type_name=row.envelope.type_name,
             reason="Rejected" if rejected else "RetriesExhausted",

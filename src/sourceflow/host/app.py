@@ -323,6 +323,22 @@ class App(Reads, Past):
         limit = timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout)
         await wait_until_drained(self._running, limit)
 
+    async def redrive(self, letter_id: str) -> None:
+        """Try a message again that was given up in this process: its letter's source is ``local:…``.
+
+        Of an event only the subscriber runs that failed. Letters of queues are redriven by the
+        transport: ``aws.dead_letters.redrive(queue)``.
+
+        Args:
+            letter_id: The ``id`` of a record of ``app.dead_letters``; it is marked as replayed.
+
+        Raises:
+            LookupError: There is no such letter.
+            ValueError: It was taken from a queue.
+            MessageError: It can no longer be read.
+        """
+        await self._running.letters.redrive(letter_id)
+
     @property
     def dead_letters(self) -> DeadLetters:
         """Messages that were given up."""

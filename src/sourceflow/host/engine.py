@@ -15,6 +15,7 @@ from sourceflow.bus.cleaning import keep_clean
 from sourceflow.bus.command_bus import CommandBus
 from sourceflow.bus.event_bus import EventBus
 from sourceflow.bus.history import History
+from sourceflow.bus.local_letters import LocalLetters
 from sourceflow.bus.locks import KeyedLocks
 from sourceflow.bus.message_claims import MessageClaims
 from sourceflow.bus.middleware import around
@@ -151,6 +152,9 @@ class Engine:
         )
         self.timer = Timer(
             stores=self.stores, router=self.router, relay=self.relay, clock=self.clock
+        )
+        self.letters = LocalLetters(
+            stores=self.stores, relay=self.relay, codec=self._codec, clock=self.clock
         )
         self.observer = Observers((_Arrivals(self.relay), self._user_observer))
         self.events = EventBus(
