@@ -10,7 +10,7 @@ import msgspec
 
 from sourceflow.messages.hints import UNRESOLVED, field_hints
 from sourceflow.messages.key import is_key
-from sourceflow.messages.sensitive import Sensitive
+from sourceflow.messages.sensitive import mark_of
 
 if TYPE_CHECKING:
     from sourceflow.messages.key import KeyType
@@ -38,7 +38,7 @@ def key_type_of(cls: type[Any], field: str) -> type[KeyType] | None:
 
 def is_sensitive_key(cls: type[Any], field: str) -> bool:
     """Whether a key is marked as something that people must not read."""
-    return any(isinstance(each, Sensitive) for each in field_hints(cls)[field].__metadata__)
+    return mark_of(field_hints(cls)[field].__metadata__) is not None
 
 
 def unsupported(cls: type[Any]) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import dataclasses
 import json
 import re
 from collections.abc import Mapping
@@ -12,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from sourceflow.messages.hints import field_names
 from sourceflow.messages.sensitive import REDACTED, SensitiveKind, mask, text_of
-from sourceflow.messages.showing import Fields, show, shows_all
+from sourceflow.messages.showing import show, shows_all
+from sourceflow.messages.shown_fields import Fields, has_fields, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +88,7 @@ def masked_repr(self: Any) -> str:
 def masked_rich_repr(self: Any) -> list[tuple[str, Any]]:
     """Return the fields that the library rich prints, masked."""
     if shows_all(type(self)):
-        return [(name, getattr(self, name)) for name in field_names(type(self))]
+        return [(name, getattr(self, name)) for name in names_of(type(self))]
     try:
         return list(show(self, mask).values.items())
     except RecursionError:
@@ -152,12 +151,12 @@ def _forms(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping):
         for item in value.items():
             yield from _forms(item)
+    elif has_fields(type(value)):
+        for name in names_of(type(value)):
+            yield from _forms(getattr(value, name, None))
     elif isinstance(value, (list, tuple, set, frozenset)):
         for each in value:
             yield from _forms(each)
-    elif isinstance(value, msgspec.Struct) or dataclasses.is_dataclass(value):
-        for name in field_names(type(value)):
-            yield from _forms(getattr(value, name, None))
     elif value is not None and not isinstance(value, bool):
         yield from _forms_of_leaf(value)
 

@@ -14,7 +14,7 @@ from uuid import UUID
 from sourceflow.messages.hints import UNRESOLVED, field_hints
 from sourceflow.messages.key import FEW_CHARACTERS, is_only_key, key_problem
 from sourceflow.messages.limits import LEAVES, LimitError, check_text, is_short_decimal
-from sourceflow.messages.sensitive import Sensitive
+from sourceflow.messages.sensitive import mark_of
 
 __all__ = ("is_plainly_right",)
 
@@ -122,7 +122,7 @@ def _look_of(hint: Any) -> Look | None:
     if is_only_key(hint):
         return _KEYS.get(typing.get_args(hint)[0])
     if typing.get_origin(hint) is typing.Annotated:
-        says_more = any(not isinstance(each, Sensitive) for each in hint.__metadata__)
+        says_more = any(mark_of((each,)) is None for each in hint.__metadata__)
         return None if says_more else _look_of(typing.get_args(hint)[0])
     if typing.get_origin(hint) in {typing.Union, UnionType}:
         return _look_of_alternatives(typing.get_args(hint))

@@ -28,6 +28,7 @@ __all__ = (
     "Mask",
     "Sensitive",
     "SensitiveKind",
+    "mark_of",
     "mask",
 )
 
@@ -71,6 +72,16 @@ class Sensitive:
             raise ValueError(
                 f"Sensitive takes one of {', '.join(get_args(SensitiveKind))}, not {self.kind!r}"
             )
+
+
+def mark_of(metadata: tuple[Any, ...]) -> Sensitive | None:
+    """Return the outermost mark among what a hint is annotated with; the bare class is one, too."""
+    for each in reversed(metadata):
+        if isinstance(each, Sensitive):
+            return each
+        if each is Sensitive:
+            return Sensitive()
+    return None
 
 
 @dataclass(frozen=True, slots=True)

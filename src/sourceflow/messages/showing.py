@@ -7,7 +7,7 @@ it is shown.
 
 from __future__ import annotations
 
-import dataclasses
+import inspect
 import typing
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
@@ -20,19 +20,26 @@ from uuid import UUID
 
 import msgspec
 
-from sourceflow.messages.hints import UNRESOLVED, field_hints, field_names
-from sourceflow.messages.sensitive import CUSTOM, Sensitive, SensitiveKind
+from sourceflow.messages.sensitive import CUSTOM, SensitiveKind, mark_of
+from sourceflow.messages.shown_fields import (
+    Fields,
+    has_fields,
+    hints_of,
+    names_of,
+    unprinted_of,
+)
+from sourceflow.messages.type_variables import bind, filled, variables_of
 
-__all__ = ("Fields", "MaskOf", "Show", "show", "shows_all")
+if typing.TYPE_CHECKING:
+    from sourceflow.messages.type_variables import Types
+
+__all__ = ("MaskOf", "Show", "show", "shows_all")
 
 MaskOf = Callable[[SensitiveKind, Any], Any]
 """Returns what stands for a sensitive value."""
 
 Show = Callable[[Any, MaskOf], Any]
 """Returns a value as people may see it."""
-
-_Types = Mapping[Any, Any]
-"""What stands for the type variables of a generic class."""
 
 _LEAVES: Final = frozenset(
     {
@@ -45,42 +52,6 @@ _ITEMS_OF: Final = (*_ITEMS, Collection)
 _QUALIFIERS: Final = (typing.Required, typing.NotRequired, typing.Final)
 
 
-class Fields:
-    """A struct, dataclass or named tuple as people may see it.
-
-    It is none of these itself: encoders would write it as one.
-
-    Args:
-        type_name: Its class's name.
-        values: The values of its fields, as they may be seen.
-        written: The names of its fields as documents have them.
-        tag: The field and the value that tell its class in documents; empty where it has none.
-    """
-
-    __slots__ = ("_tag", "_type_name", "_written", "values")
-
-    def __init__(
-        self,
-        type_name: str,
-        values: Mapping[str, Any],
-        written: Mapping[str, str],
-        tag: Mapping[str, Any],
-    ) -> None:
-        self.values = values
-        self._type_name = type_name
-        self._written = written
-        self._tag = tag
-
-    def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={value!r}" for name, value in self.values.items())
-        return f"{self._type_name}({fields})"
-
-    def document(self) -> dict[str, Any]:
-        """Return the members of its document."""
-        present = {name: each for name, each in self.values.items() if each is not msgspec.UNSET}
-        return {**self._tag, **{self._written[name]: each for name, each in present.items()}}
-
-
 def show(value: Any, mask_of: MaskOf) -> Any:
     """Return a value as people may see it, by what it is.
 
@@ -88,7 +59,7 @@ def show(value: Any, mask_of: MaskOf) -> Any:
         RecursionError: It is nested too deeply.
     """
     cls = type(value)
-    if _has_fields(cls):
+    if has_fields(cls):
         return value if shows_all(cls) else _fields(value, _plan(cls), mask_of)
     if isinstance(value, Mapping):
         return _items(value, show, show, mask_of)
@@ -105,42 +76,29 @@ _plans: dict[tuple[type[Any], tuple[Any, ...]], Mapping[str, Show]] = {}
 
 def _plan(cls: type[Any], arguments: tuple[Any, ...] = ()) -> Mapping[str, Show]:
     """Return, for each field that is not shown as it is, how it is shown."""
-    found = _plans.get((cls, arguments))
+    try:
+        found = _plans.get((cls, arguments))
+    except TypeError:  # it is annotated with something that has no hash
+        return _make_plan(cls, arguments)
     if found is None:
-        types = dict(zip(getattr(cls, "__parameters__", ()), arguments, strict=False))
-        made = {name: _show_of(hint, types) for name, hint in _hints(cls).items()}
-        found = {name: show_field for name, show_field in made.items() if show_field is not None}
-        _plans[cls, arguments] = found
+        found = _plans[cls, arguments] = _make_plan(cls, arguments)
     return found
 
 
-def _hints(cls: type[Any]) -> Mapping[str, Any]:
-    try:
-        if issubclass(cls, (tuple, dict)):
-            return typing.get_type_hints(cls, include_extras=True)
-        return field_hints(cls)
-    except (*UNRESOLVED, TypeError):  # what it says is not known, so nothing is shown
-        return dict.fromkeys(_names(cls), typing.Annotated[Any, Sensitive()])
-
-
-def _names(cls: type[Any]) -> tuple[str, ...]:
-    if typing.is_typeddict(cls):
-        return tuple(cls.__annotations__)
-    named: tuple[str, ...] | None = getattr(cls, "_fields", None)
-    return field_names(cls) if named is None or not issubclass(cls, tuple) else named
-
-
-def _has_fields(cls: type[Any]) -> bool:
-    return (
-        issubclass(cls, msgspec.Struct)
-        or dataclasses.is_dataclass(cls)
-        or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
-    )
+def _make_plan(cls: type[Any], arguments: tuple[Any, ...]) -> Mapping[str, Show]:
+    bound = bind(cls, variables_of(cls, arguments))
+    plan = {}
+    for name, hint in hints_of(cls).items():
+        owner = next((each for each in cls.__mro__ if name in inspect.get_annotations(each)), cls)
+        shown = _show_of(hint, bound.get(owner, {}))
+        if shown is not None:
+            plan[name] = shown
+    return plan
 
 
 def _fields(value: Any, plan: Mapping[str, Show], mask_of: MaskOf) -> Fields:
     cls = type(value)
-    names = _names(cls)
+    names = names_of(cls)
     values = {}
     for name in names:
         try:
@@ -152,7 +110,9 @@ def _fields(value: Any, plan: Mapping[str, Show], mask_of: MaskOf) -> Fields:
     written = getattr(cls, "__struct_encode_fields__", names)
     config = getattr(cls, "__struct_config__", None)
     tag = {} if config is None or config.tag is None else {config.tag_field: config.tag}
-    return Fields(cls.__name__, values, dict(zip(names, written, strict=True)), tag)
+    return Fields(
+        cls.__name__, values, dict(zip(names, written, strict=True)), tag, unprinted_of(cls)
+    )
 
 
 def _items(
@@ -181,7 +141,7 @@ def _hidden(kind: SensitiveKind) -> Show:
             return value
         if isinstance(value, Mapping):
             return _items(value, hide, hide, mask_of)
-        if isinstance(value, _ITEMS) and not _has_fields(type(value)):
+        if isinstance(value, _ITEMS) and not has_fields(type(value)):
             return [hide(each, mask_of) for each in value]
         return mask_of(kind, value)
 
@@ -192,13 +152,13 @@ _misfit: Final = _hidden(CUSTOM)
 """Hides what is of another shape than its type says."""
 
 
-def _show_of(hint: Any, types: _Types) -> Show | None:
+def _show_of(hint: Any, types: Types) -> Show | None:
     """Return how a value of a type is shown, or None where it is shown as it is."""
     hint = _meant(hint, types)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
-        marks = [each for each in arguments[1:] if isinstance(each, Sensitive)]
-        return _hidden(marks[-1].kind) if marks else _show_of(arguments[0], types)
+        mark = mark_of(arguments[1:])
+        return _show_of(arguments[0], types) if mark is None else _hidden(mark.kind)
     if origin in {typing.Union, UnionType}:
         return _of_alternatives(arguments, types)
     if origin is typing.Literal:
@@ -207,7 +167,7 @@ def _show_of(hint: Any, types: _Types) -> Show | None:
     return _of_class(cls, arguments, types) if isinstance(cls, type) else show
 
 
-def _meant(hint: Any, types: _Types) -> Any:
+def _meant(hint: Any, types: Types) -> Any:
     """Return the type that a variable, a new type, an alias or a qualified type stands for."""
     while True:
         if isinstance(hint, typing.TypeVar):
@@ -222,10 +182,11 @@ def _meant(hint: Any, types: _Types) -> Any:
             return hint
 
 
-def _of_alternatives(alternatives: tuple[Any, ...], types: _Types) -> Show | None:
+def _of_alternatives(alternatives: tuple[Any, ...], types: Types) -> Show | None:
     """Return how a value of a union is shown: by what hides it, wherever that could be meant."""
     shows = [(_class_of(each, types), _show_of(each, types)) for each in alternatives]
     hiding = [(cls, shown) for cls, shown in shows if shown is not None]
+    hiding.sort(key=lambda each: each[0] is object)  # what may be anything comes last
     if not hiding:
         return None
     plain = tuple(cls for cls, shown in shows if shown is None)
@@ -239,10 +200,12 @@ def _of_alternatives(alternatives: tuple[Any, ...], types: _Types) -> Show | Non
     return show_one
 
 
-def _class_of(hint: Any, types: _Types) -> type[Any]:
-    """Return the class that values of a type have; ``object`` where it may be any."""
+def _class_of(hint: Any, types: Types) -> Any:
+    """Return the class, or classes, that values of a type have; ``object`` where it may be any."""
     hint = _meant(hint, types)
     origin = typing.get_origin(hint)
+    if origin is typing.Literal:
+        return tuple({type(each) for each in typing.get_args(hint)})
     if origin is typing.Annotated:
         return _class_of(typing.get_args(hint)[0], types)
     cls = hint if origin is None else origin
@@ -251,22 +214,18 @@ def _class_of(hint: Any, types: _Types) -> type[Any]:
     return dict if typing.is_typeddict(cls) else cls
 
 
-def _of_class(cls: type[Any], arguments: tuple[Any, ...], types: _Types) -> Show | None:
+def _of_class(cls: type[Any], arguments: tuple[Any, ...], types: Types) -> Show | None:
     if cls in _LEAVES or issubclass(cls, Enum):
         return None
     if typing.is_typeddict(cls):
-        return _of_members(cls)
-    if _has_fields(cls):
-        return _of_fields(cls, tuple(_filled(each, types) for each in arguments))
+        return _of_members(cls, variables_of(cls, arguments), types)
+    if has_fields(cls):
+        return _of_fields(cls, tuple(filled(each, types) for each in arguments))
     if issubclass(cls, Mapping) and len(arguments) == 2:  # noqa: PLR2004 - keys and values
         return _of_items(*(_show_of(each, types) for each in arguments))
     if issubclass(cls, _ITEMS_OF) and arguments:
         return _of_parts(cls, arguments, types)
     return show
-
-
-def _filled(hint: Any, types: _Types) -> Any:
-    return types.get(hint, Any) if isinstance(hint, typing.TypeVar) else hint
 
 
 def _of_fields(cls: type[Any], arguments: tuple[Any, ...]) -> Show:
@@ -281,14 +240,16 @@ def _of_fields(cls: type[Any], arguments: tuple[Any, ...]) -> Show:
     return show_object
 
 
-def _of_members(cls: type[Any]) -> Show:
+def _of_members(cls: type[Any], variables: Types, types: Types) -> Show:
+    known = {each: filled(hint, types) for each, hint in variables.items()}
+
     def show_members(value: Any, mask_of: MaskOf) -> Any:
         if not isinstance(value, Mapping):
             return _misfit(value, mask_of)
-        hints = _hints(cls)
+        hints = hints_of(cls)
         shown = {}
         for name, each in value.items():
-            show_member = _show_of(hints.get(name, Any), {})
+            show_member = _show_of(hints.get(name, Any), known)
             shown[name] = each if show_member is None else show_member(each, mask_of)
         return shown
 
@@ -307,7 +268,7 @@ def _of_items(show_key: Show | None, show_value: Show | None) -> Show | None:
     return show_items
 
 
-def _of_parts(cls: type[Any], arguments: tuple[Any, ...], types: _Types) -> Show | None:
+def _of_parts(cls: type[Any], arguments: tuple[Any, ...], types: Types) -> Show | None:
     """Return how lists and the like are shown, and tuples of a fixed length."""
     shows = [_show_of(each, types) for each in arguments if each is not Ellipsis]
     if not any(shows):

@@ -29,6 +29,7 @@ from sourceflow import (
     projects,
     subscribes,
 )
+from sourceflow.bus.changes import OutboxRow
 from sourceflow.bus.dead_letter import DeadLetter, DeadLetterFilter, describe_error
 from sourceflow.bus.outcome import Paused, Rejected, RetryLater
 from sourceflow.bus.ports import Delivery, Outgoing
@@ -193,6 +194,7 @@ def test_messages_in_their_wire_form_show_no_body():
     made = [
         Delivery(body.encode(), "Pay", "command", "pay.fifo"),
         Outgoing(None, None, body.encode()),
+        OutboxRow(None, None, None, body.encode()),
         SendEntry(id="0", body=body),
         PublishEntry(id="0", body=body),
         ReceivedMessage(message_id="m", receipt_handle="r", body=body),
@@ -210,5 +212,6 @@ def test_messages_in_their_wire_form_show_no_body():
 
     for each in made:
         assert_private(repr(each), pretty_repr(each))
+    assert repr(OutboxRow(None, None, None)).endswith("body=None)")
     assert "body=<30 bytes>" in repr(made[0])
-    assert "body=<30 characters>" in pretty_repr(made[2])
+    assert "body=<30 characters>" in pretty_repr(made[3])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import collections
 import dataclasses
+import enum
 import json
 import pprint
 import typing
@@ -9,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, NamedTuple, NewType, TypedDict, TypeVar
 
+import attrs
 import msgspec
 import pytest
 from hypothesis import given
@@ -86,6 +89,32 @@ class Tree(msgspec.Struct, frozen=True):
     below: list[Tree] = []
 
 
+class SecretBox(Box[Secret], frozen=True):
+    pass
+
+
+class Boxes(Box[list[ItemT]], Generic[ItemT], frozen=True):
+    count: int = 1
+
+
+class GenericPair(NamedTuple, Generic[ItemT]):
+    item: ItemT
+
+
+class GenericMembers(TypedDict, Generic[ItemT]):
+    item: ItemT
+
+
+@attrs.frozen
+class Attrs:
+    code: Secret
+    city: str = "Bergen"
+
+
+class Size(enum.StrEnum):
+    SMALL = "s3cret"
+
+
 class Plain(Command):
     id: Key[str]
     note: str | None = None
@@ -149,6 +178,22 @@ def shown(hint, value):
             {"value": HIDDEN, "below": [{"value": HIDDEN, "below": []}]},
         ),
         (typing.Literal["a"], "a", "a"),
+        (typing.Literal["a"] | list[Secret], "a", "a"),
+        (SecretBox, SecretBox("a1"), {"item": HIDDEN}),
+        (Box[int], SecretBox("a1"), {"item": HIDDEN}),
+        (Boxes[Secret], Boxes(["a1"]), {"item": [HIDDEN], "count": 1}),
+        (Boxes[str], Boxes(["a1"]), {"item": ["a1"], "count": 1}),
+        (GenericPair[Secret], GenericPair("a1"), {"item": HIDDEN}),
+        (GenericMembers[Secret], {"item": "a1"}, {"item": HIDDEN}),
+        (Attrs, Attrs("a1"), {"code": HIDDEN, "city": "Bergen"}),
+        (Annotated[str, Sensitive], "a1", HIDDEN),
+        (Any | Secret, "a1", HIDDEN),
+        (Annotated[Size, Sensitive()], Size.SMALL, HIDDEN),
+        (Size, Size.SMALL, "s3cret"),
+        (Box[Annotated[str, {}, Sensitive()]], Box("a1"), {"item": HIDDEN}),
+        (typing.Final[Secret], "a1", HIDDEN),
+        (collections.deque[Secret], collections.deque(["a1"]), [HIDDEN]),
+        (dict[Pair, int], {Pair("a", "b2"): 1}, {f"Pair(shown='a', hidden='{HIDDEN}')": 1}),
     ],
 )
 def test_what_is_sensitive_is_masked_wherever_it_is(hint, value, expected):
@@ -169,6 +214,7 @@ def test_what_is_sensitive_is_masked_wherever_it_is(hint, value, expected):
         (Secret | int, b"s3cret"),
         (Members, "s3cret"),
         (Pair, ("s3cret",)),
+        (typing.Literal["a"] | list[Secret], 17.25),
     ],
 )
 def test_what_has_another_shape_than_its_type_says_is_hidden(hint, value):
@@ -302,6 +348,29 @@ def test_a_repr_that_never_ends_is_redacted():
     assert made.__rich_repr__() == [("fields", HIDDEN)]
 
 
+def test_a_repr_leaves_out_what_the_dataclass_leaves_out():
+    @command
+    @dataclass
+    class Quiet:
+        id: Key[str]
+        code: Secret
+        long: str = dataclasses.field(default="...", repr=False)
+
+    made = Quiet("1", "a1")
+    assert repr(made) == f"Quiet(id='1', code='{HIDDEN}')"
+    assert json.loads(masked(made)) == {"id": "1", "code": HIDDEN, "long": "..."}
+    del made.long
+    made.__class__.long = msgspec.UNSET
+    assert json.loads(masked(made)) == {"id": "1", "code": HIDDEN}
+
+
+def test_a_field_that_was_never_set_is_left_out():
+    made = dataclasses.make_dataclass("Part", [("code", Secret), ("note", str)], init=False)()
+    made.code = "a1"
+
+    assert json.loads(masked(made)) == {"code": HIDDEN}
+
+
 def test_types_that_cannot_be_known_show_nothing():
     cls = dataclasses.make_dataclass("Odd", [("name", "Unheard[str]")])
 
@@ -363,6 +432,12 @@ def test_the_longer_of_two_values_goes_first():
     made = holding(list[Secret])("i", ["abc", "abcdef"])
 
     assert redacted("abcdef abc", made) == f"{HIDDEN} {HIDDEN}"
+
+
+def test_a_text_loses_the_parts_of_a_list_that_is_of_another_shape():
+    made = holding(dict[str, Secret])("i", ["abc", {"def"}])
+
+    assert redacted("abc def", made) == f"{HIDDEN} {HIDDEN}"
 
 
 def test_parts_of_whatever_is_sensitive_are_taken_out_too():
