@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import sqlite3
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -41,8 +41,8 @@ class SqliteThread:
         self._thread = threading.Thread(
             target=self._main, name=f"sourceflow sqlite {name}", daemon=True
         )
-        self._jobs: deque[_Waiting] = deque()
-        self._filled = threading.Condition()
+        self._jobs: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._next_alone: _Waiting | None = None
         self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started: asyncio.Future[None] | None = None
@@ -65,9 +65,8 @@ class SqliteThread:
         """Run what waits, then end; does nothing where it never began."""
         if self._started is None:
             return
-        with self._filled:
-            self._stopping = True
-            self._filled.notify()
+        self._stopping = True
+        self._jobs.put(None)
         await self._ended.wait()
 
     def submit(self, job: Job, *, alone: bool = False) -> asyncio.Future[Any]:
@@ -79,12 +78,10 @@ class SqliteThread:
         """
         assert self._loop is not None  # started
         future: asyncio.Future[Any] = self._loop.create_future()
-        with self._filled:
-            if self._stopping:
-                future.set_exception(DependencyError("the stores are closed"))
-                return future
-            self._jobs.append(_Waiting(job, future, alone))
-            self._filled.notify()
+        if self._stopping:
+            future.set_exception(DependencyError("the stores are closed"))
+        else:
+            self._jobs.put(_Waiting(job, future, alone))
         return future
 
     def _main(self) -> None:
@@ -107,17 +104,23 @@ class SqliteThread:
 
     def _next(self) -> list[_Waiting]:
         """Wait for jobs; return none where it is time to end."""
-        with self._filled:
-            while not self._jobs and not self._stopping:
-                self._filled.wait()
-            group: list[_Waiting] = []
-            while self._jobs and len(group) < GROUP:
-                if self._jobs[0].alone and group:
-                    break
-                group.append(self._jobs.popleft())
-                if group[-1].alone:
-                    break
-            return group
+        first, self._next_alone = self._next_alone or self._jobs.get(), None
+        if first is None:
+            return []
+        group = [first]
+        while not first.alone and len(group) < GROUP:
+            try:
+                each = self._jobs.get_nowait()
+            except queue.Empty:
+                break
+            if each is None:
+                self._jobs.put(None)  # the last there is
+                break
+            if each.alone:
+                self._next_alone = each
+                break
+            group.append(each)
+        return group
 
     def _tell(self, answers: list[_Answer]) -> None:
         assert self._loop is not None
@@ -128,9 +131,12 @@ class SqliteThread:
             return [_run_one(connection, each) for each in jobs]
         try:
             connection.execute("BEGIN IMMEDIATE")
-            answers = [_run_in_savepoint(connection, each) for each in jobs]
+            if len(jobs) == 1:  # who is alone needs no savepoint
+                answers = [_Answer(jobs[0].future, jobs[0].job(connection), None)]
+            else:
+                answers = [_run_in_savepoint(connection, each) for each in jobs]
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - it belongs to who asked
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             return [_Answer(each.future, None, error) for each in jobs]
