@@ -25,6 +25,7 @@ from sourceflow import (
     masked,
 )
 from sourceflow.bus.ports import DeadLetterFilter
+from sourceflow.errors import DependencyError
 from sourceflow.transports.aws import AwsTransport
 from sourceflow.transports.aws.wire import DEAD_LETTER_ATTRIBUTE
 
@@ -43,9 +44,20 @@ class Account(Entity):
     card: Annotated[str, Sensitive(CARD)]
 
 
+class Outage:
+    def __init__(self):
+        self.is_on = True
+
+
 class Accounts(Saga[Account]):
+    def __init__(self, outage: Outage) -> None:
+        self._outage = outage
+
     @handles
     def pay(self, command: Pay) -> Account:
+        if self._outage.is_on:
+            self._outage.is_on = False
+            raise DependencyError(f"no answer about {command.card}")
         if command.account == "refused":
             raise Reject(f"{command.payers[0]} may not use {command.card}: {command}")
         return Account(account=command.account, card=command.card)
@@ -67,7 +79,9 @@ async def test_a_dead_letter_keeps_its_body_and_people_read_no_secret(cloud, cap
         lambda bus: bus.send.command(Pay, queue="pay.fifo").listen.to.command_queue("pay.fifo"),
         credentials=cloud.credentials,
     )
-    async with App([Accounts], name="bank", observer=watch).use(transport) as app:
+    async with App([Accounts], name="bank", services=[Outage()], observer=watch).use(
+        transport
+    ) as app:
         await app.send(Pay(account="taken", card=NUMBER, payers=["Rosalind Quist"]))
         await app.send(Pay(account="refused", card=NUMBER, payers=["Rosalind Quist"]))
         async with asyncio.timeout(LONG):
@@ -93,3 +107,4 @@ async def test_a_dead_letter_keeps_its_body_and_people_read_no_secret(cloud, cap
         assert "4111" not in text
         assert "Rosalind" not in text
     assert "is a dead letter" in caplog.text
+    assert "no answer about ***REDACTED***" in caplog.text

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Generic, NamedTuple, NewType, TypedDict, Type
 import attrs
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.pretty import pretty_repr
 
@@ -480,6 +480,7 @@ def nested(draw, secret):
     return holding(hint)("i", value)
 
 
+@settings(max_examples=40, deadline=None)  # each makes a few classes
 @given(st.data(), secrets)
 def test_a_secret_is_in_no_document_and_in_no_text(data, secret):
     made = data.draw(nested(secret))

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from sourceflow import Key
+from sourceflow import Key, Sensitive
 from sourceflow.messages.quick_look import is_plainly_right
 
 
@@ -38,6 +38,8 @@ def looks_right(hint, value):
         (UUID, UUID(int=1)),
         (datetime, datetime(2026, 7, 1, tzinfo=UTC)),
         (Colour, Colour.RED),
+        (Annotated[str, Sensitive()], "a"),
+        (Annotated[str, Sensitive()] | None, None),
         (str | None, None),
         (str | int, 1),
         (Key[str], "o-1"),
