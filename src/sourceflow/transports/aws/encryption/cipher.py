@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ("Cipher",)
 
 
-class _Identity(msgspec.Struct):
+class _Identity(msgspec.Struct, gc=False):
     """Of a document, what stands in the header too."""
 
     id: str
@@ -111,7 +111,7 @@ class Cipher:
             raise DecryptionFailedError("it was encrypted for another queue or topic")
         if type_hint is not None and type_hint != sealed.type_name:
             raise DecryptionFailedError("the type beside it is not the type in it")
-        aes = await self._receiving.key(sealed.key)
+        aes = self._receiving.at_hand(sealed.key) or await self._receiving.key(sealed.key)
         document = aes.decrypt(sealed.nonce, sealed.ciphertext, sealed.header)
         _check_identity(document, sealed)
         return document
@@ -123,9 +123,9 @@ def _check_identity(document: bytes, sealed: Sealed) -> None:
         inside = _IDENTITY.decode(document)
     except _UNREADABLE:
         raise DecryptionFailedError("what is inside is not one of our documents") from None
-    if (inside.id, inside.source, inside.type) != (
-        sealed.message_id,
-        sealed.key.source,
-        sealed.type_name,
+    if (
+        inside.id != sealed.message_id
+        or inside.source != sealed.key.source
+        or inside.type != sealed.type_name
     ):
         raise DecryptionFailedError("what is inside is not what stands in clear")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from functools import lru_cache
+from struct import Struct
+from struct import error as StructError  # noqa: N812 - it is a class
 from typing import Final, NamedTuple
+
+import msgspec
 
 from sourceflow.errors import DecryptionFailedError
 from sourceflow.transports.aws.encryption.aes import NONCE_BYTES, TAG_BYTES
@@ -43,6 +46,8 @@ _PREFIX: Final = _MAGIC + bytes([VERSION])
 _LENGTH: Final = 2
 _KEY_SECTION: Final = len(_PREFIX) + _LENGTH
 _MOST: Final = 2**16 - 1
+_BASE64: Final = msgspec.json.Decoder(bytes)
+_length: Final = Struct(">H").unpack_from
 _CUT_OFF: Final = "it is cut off, or its fields do not fit"
 
 OVERHEAD: Final = _KEY_SECTION + 6 * _LENGTH + NONCE_BYTES + TAG_BYTES
@@ -65,7 +70,7 @@ class KeySection(NamedTuple):
     destination: str
 
 
-class Sealed(NamedTuple):
+class Sealed(msgspec.Struct, frozen=True, gc=False):
     """An encrypted message, taken apart; nothing in it is to be believed before it is decrypted.
 
     Attributes:
@@ -138,25 +143,33 @@ def largest_size(document: int, type_name: str, message_id: str, source: str, pl
 def read_sealed(body: bytes) -> Sealed:
     """Take an encrypted message apart.
 
+    Written out, as every message passes here. A length that reaches too far shows at the next one, or
+    at the end.
+
     Raises:
         DecryptionFailedError: It is not one, or of a version that is not known here.
     """
     raw = _decoded(body)
     if raw[: len(_PREFIX)] != _PREFIX:
         raise DecryptionFailedError("its version of the encrypted form is not known here")
-    section, at = _read(raw, len(_PREFIX))
-    type_name, at = _read(raw, at)
-    message_id, at = _read(raw, at)
-    begin = at + NONCE_BYTES
-    if len(raw) < begin + TAG_BYTES:
+    try:
+        (length,) = _length(raw, len(_PREFIX))
+        section_end = _KEY_SECTION + length
+        (length,) = _length(raw, section_end)
+        type_end = section_end + _LENGTH + length
+        (length,) = _length(raw, type_end)
+    except StructError:
+        raise DecryptionFailedError(_CUT_OFF) from None
+    header_end = type_end + _LENGTH + length
+    if len(raw) < header_end + NONCE_BYTES + TAG_BYTES:
         raise DecryptionFailedError(_CUT_OFF)
     return Sealed(
-        raw[:at],
-        _key_section(section),
-        _text(type_name),
-        _text(message_id),
-        raw[at:begin],
-        raw[begin:],
+        raw[:header_end],
+        _key_section(raw[_KEY_SECTION:section_end]),
+        _text(raw[section_end + _LENGTH : type_end]),
+        _text(raw[type_end + _LENGTH : header_end]),
+        raw[header_end : header_end + NONCE_BYTES],
+        raw[header_end + NONCE_BYTES :],
     )
 
 
@@ -205,13 +218,14 @@ def _read(raw: bytes, at: int) -> tuple[bytes, int]:
 def _decoded(body: bytes) -> bytes:
     """Return the bytes of a body; each message has one text only.
 
-    The bits that the last character has too many must be zero, which the decoder does not check.
+    The decoder of JSON texts is twice as fast as that of the standard library. It knows escapes, and
+    does not look at the bits that the last character has too many: both are refused here.
     """
     try:
-        raw = a2b_base64(body, strict_mode=True)
-    except (Base64Error, ValueError):
-        raise DecryptionFailedError("it is no Base64") from None
+        raw = b"" if b"\\" in body else _BASE64.decode(b'"%b"' % body)
+    except (msgspec.MsgspecError, ValueError):
+        raw = b""
     rest = len(raw) % 3
-    if rest and b2a_base64(raw[-rest:], newline=False) != body[-4:]:
+    if not raw or (rest and b2a_base64(raw[-rest:], newline=False) != body[-4:]):
         raise DecryptionFailedError("it is no Base64 that anybody would write")
     return raw

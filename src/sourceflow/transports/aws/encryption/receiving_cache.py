@@ -49,6 +49,14 @@ class ReceivingCache:
         self._kept: OrderedDict[KeySection, _Decrypted] = OrderedDict()
         self._flights = SingleFlight(self._fetch, tasks, name="sourceflow data key")
 
+    def at_hand(self, section: KeySection) -> Aes | None:
+        """Return the data key of a message, if it is kept."""
+        found = self._kept.get(section)
+        if found is None or self._clock.monotonic() >= found.until:
+            return None
+        self._kept.move_to_end(section)
+        return found.aes
+
     async def key(self, section: KeySection) -> Aes:
         """Return the data key of a message.
 
@@ -56,10 +64,9 @@ class ReceivingCache:
             DecryptionFailedError: It can never be decrypted here.
             DependencyError: It cannot be decrypted now.
         """
-        found = self._kept.get(section)
-        if found is not None and self._clock.monotonic() < found.until:
-            self._kept.move_to_end(section)
-            return found.aes
+        kept = self.at_hand(section)
+        if kept is not None:
+            return kept
         with asking(section.key_id):
             return await self._flights.get(section)
 

@@ -92,6 +92,26 @@ def test_no_byte_can_be_changed(at, change):
     asyncio.run(decrypt_changed())
 
 
+@given(at=st.integers(min_value=0), letter=st.integers(min_value=0, max_value=255))
+def test_no_character_of_the_text_can_be_changed(at, letter):
+    async def decrypt_changed():
+        async with TaskScope() as tasks:
+            cipher = Cipher.of(
+                LocalKeyProvider(), tasks=tasks, clock=ManualClock(), lifetime=timedelta(minutes=5)
+            )
+            body = await cipher.encrypt(
+                DOCUMENT, message_id="m-1", type_name="Pay", source="/shop", destination=QUEUE
+            )
+            text = bytearray(body.encode())
+            text[at % len(text)] = letter
+            if bytes(text) == body.encode():
+                return
+            with pytest.raises(DecryptionFailedError):
+                await cipher.decrypt(bytes(text), destinations={QUEUE})
+
+    asyncio.run(decrypt_changed())
+
+
 @given(cut=st.integers(min_value=1), more=st.binary(max_size=40))
 def test_nothing_can_be_cut_off_or_added(cut, more):
     async def decrypt_changed():

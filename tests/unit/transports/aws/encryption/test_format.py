@@ -3,6 +3,8 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sourceflow.errors import DecryptionFailedError
 from sourceflow.transports.aws.encryption.format import (
@@ -65,15 +67,28 @@ def test_a_body_without_room_for_nonce_and_tag_is_refused(length):
     [
         (b"sfen", "version"),
         (b"sfenAg==", "version"),
-        (b"sfenAQ\n=", "no Base64"),
-        (b"sfenAQA!", "no Base64"),
-        ("sfenAQAß".encode(), "no Base64"),
+        (b"sfenAQ\n=", "anybody would write"),
+        (b"sfenAQA!", "anybody would write"),
+        ("sfenAQAß".encode(), "anybody would write"),
         (b"sfenAQB=", "anybody would write"),
+        (b"sfen\\u0041QA=", "anybody would write"),
+        (b'sfen"', "anybody would write"),
+        (b"", "anybody would write"),
     ],
 )
 def test_what_is_not_of_this_form_is_refused(body, text):
     with pytest.raises(DecryptionFailedError, match=text):
         read_sealed(body)
+
+
+@given(st.binary(max_size=200))
+def test_whatever_stands_in_a_body_is_read_or_refused(rest):
+    for body in (b"sfenAQ" + rest, b64encode(b"\xb1\xf7\xa7\x01" + rest)):
+        try:
+            found = read_sealed(body)
+        except DecryptionFailedError:
+            continue
+        assert b64encode(found.header + found.nonce + found.ciphertext) == body
 
 
 def test_a_key_section_with_something_behind_its_fields_is_refused():

@@ -111,6 +111,14 @@ async def test_a_strangers_key_is_never_used(make_provider, kms):
     assert kms.count("DescribeKey") == 1  # a stranger's messages must not cost a call each
 
 
+async def test_where_only_arns_are_named_a_stranger_costs_no_call(make_provider, kms):
+    provider = make_provider(FIRST)
+    for _ in range(2):
+        with pytest.raises(DecryptionFailedError):
+            await provider.decrypt(STRANGE, b"x", CONTEXT)
+    assert kms.calls == []
+
+
 async def test_a_key_to_decrypt_with_encrypts_nothing(make_provider):
     with pytest.raises(KeyUnavailableError, match="no kms_key_id"):
         await make_provider(None, FIRST).generate(CONTEXT)
