@@ -248,6 +248,15 @@ def only_sending(bus):
     return bus.send.command(Tick, queue="ticks")
 
 
+async def test_an_app_without_a_key_loses_nothing_that_is_encrypted(cloud, keys, watch):
+    async with ticker(cloud, keys, components=[], configure=only_sending) as (app, _):
+        await app.send(Tick(id="1"))
+    async with ticker(cloud, None, watch=watch):
+        letter = await watch.letter()
+        assert letter.reason == "Malformed"
+        assert is_sealed(letter.body)
+
+
 async def test_a_copy_in_another_queue_is_refused(cloud, keys, watch):
     """A stranger with rights to both queues moves a message."""
 

@@ -1,0 +1,171 @@
+"""Encryption with keys of AWS KMS: over LocalAws and LocalStack, from end to end."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+
+from sourceflow import App, Command, Entity, Key, Observer, Saga, handles
+from sourceflow.bus.outcome import Paused
+from sourceflow.errors import AwsKeyError, DependencyError
+from sourceflow.transports.aws import AwsTransport, ListenerState
+from sourceflow.transports.aws.client._botocore import new_session
+
+LONG = 60
+
+
+class Tick(Command):
+    id: Key[str]
+
+
+class Clockwork(Entity):
+    id: Key[str]
+
+
+class Ticking(Saga[Clockwork]):
+    @handles
+    def tick(self, entity: Clockwork | None, command: Tick) -> Clockwork:
+        return Clockwork(id=command.id)
+
+
+class Watch(Observer):
+    """Waits for dead letters, and for messages that wait for a dependency."""
+
+    def __init__(self):
+        self.letters = asyncio.Queue()
+        self._paused = asyncio.Queue()
+
+    def dead_lettered(self, letter):
+        self.letters.put_nowait(letter)
+
+    def settled(self, delivery, outcome, seconds):
+        if isinstance(outcome, Paused):
+            self._paused.put_nowait(delivery)
+
+    async def paused_twice(self):
+        """The second time, the listener has paused after the first."""
+        async with asyncio.timeout(LONG):
+            for _ in range(2):
+                await self._paused.get()
+
+
+class Kms:
+    """KMS, as an administrator calls it."""
+
+    def __init__(self, client):
+        self._client = client
+
+    async def call(self, operation, **parameters):
+        return await asyncio.to_thread(getattr(self._client, operation), **parameters)
+
+    async def key(self):
+        return (await self.call("create_key"))["KeyMetadata"]["Arn"]
+
+    async def alias(self, arn):
+        name = f"alias/{secrets.token_hex(6)}"
+        await self.call("create_alias", AliasName=name, TargetKeyId=id_of(arn))
+        return name
+
+
+def id_of(arn):
+    """Return a key's id: LocalStack points aliases at nothing else."""
+    return arn.rpartition("/")[2]
+
+
+@pytest.fixture
+def watch():
+    return Watch()
+
+
+@pytest.fixture
+async def kms(cloud):
+    client = await asyncio.to_thread(
+        new_session().create_client,
+        "kms",
+        region_name="us-east-1",
+        endpoint_url=cloud.endpoint_url,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    yield Kms(client)
+    client.close()
+
+
+@asynccontextmanager
+async def ticker(cloud, *, listens, watch=None, **options):
+    def configure(bus):
+        sending = bus.send.command(Tick, queue="ticks.fifo")
+        return sending.listen.to.command_queue("ticks.fifo") if listens else sending
+
+    transport = AwsTransport(
+        # No long polls: one that is cut off at the end of an App takes what comes for the next one.
+        cloud.options(wait_time=timedelta(0), enable_encryption=True, **options),
+        configure,
+        credentials=cloud.credentials,
+    )
+    parts = [Ticking] if listens else []
+    async with App(parts, name="ticker", observer=watch).use(transport) as app:
+        yield app, transport
+
+
+async def test_an_alias_may_move_while_messages_are_under_way(cloud, kms, watch):
+    before, after = await kms.key(), await kms.key()
+    alias = await kms.alias(before)
+    async with ticker(cloud, listens=False, kms_key_id=alias) as (app, _):
+        await app.send(Tick(id="before"))
+    await kms.call("update_alias", AliasName=alias, TargetKeyId=id_of(after))
+    async with ticker(
+        cloud,
+        listens=True,
+        watch=watch,
+        kms_key_id=alias,
+        decrypt_key_ids=(before,),
+        require_encryption=True,
+    ) as (app, _):
+        await app.send(Tick(id="after"))
+        await app.drained(timeout=LONG)
+        assert await app.get(Clockwork, "before")
+        assert await app.get(Clockwork, "after")
+    assert watch.letters.empty()
+
+
+async def test_a_key_that_no_option_names_is_not_used(cloud, kms, watch):
+    strange, own = await kms.key(), await kms.key()
+    async with ticker(cloud, listens=False, kms_key_id=strange) as (app, _):
+        await app.send(Tick(id="1"))
+    async with ticker(cloud, listens=True, watch=watch, kms_key_id=own) as (app, _):
+        async with asyncio.timeout(LONG):
+            letter = await watch.letters.get()
+        assert letter.reason == "DecryptionFailed"
+        assert "not one that is allowed" in letter.error
+        assert await app.find(Clockwork, "1") is None
+    async with ticker(
+        cloud, listens=True, kms_key_id=own, decrypt_key_ids=(await kms.alias(strange),)
+    ) as (app, transport):
+        assert (await transport.dead_letters.redrive("ticks.fifo")).moved == 1
+        await app.drained(timeout=LONG)
+        assert await app.get(Clockwork, "1")
+
+
+async def test_while_the_key_is_disabled_the_listener_waits_and_goes_on_by_itself(
+    cloud, kms, watch
+):
+    arn = await kms.key()
+    async with ticker(cloud, listens=False, kms_key_id=arn) as (app, _):
+        await app.send_many([Tick(id=str(number)) for number in range(20)])
+    await kms.call("disable_key", KeyId=arn)
+    async with ticker(cloud, listens=True, watch=watch, kms_key_id=arn) as (app, transport):
+        await watch.paused_twice()
+        assert transport.listeners[0].state is ListenerState.PAUSED
+        assert isinstance(transport.listeners[0].error, AwsKeyError)
+        with pytest.raises(DependencyError):
+            await app.send(Tick(id="refused"))
+
+        await kms.call("enable_key", KeyId=arn)
+        await app.drained(timeout=LONG)
+        assert all([await app.find(Clockwork, str(number)) for number in range(20)])
+    assert watch.letters.empty()
