@@ -49,6 +49,7 @@ bench: $(VENV)/.bench ## Measure CPU a message against a hand-written loop, and 
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.bus
 	$(BIN)/python -m benchmarks.stores
+	$(BIN)/python -m benchmarks.encryption
 	$(BIN)/python -m benchmarks.growth
 
 docs: $(VENV)/.dev ## Check that the documents' code runs and their links lead somewhere
