@@ -151,6 +151,10 @@ class Tick(Command):
     id: Key[str]
 
 
+class Tock(Command):
+    id: Key[str]
+
+
 class Ticked(Event):
     id: Key[str]
 
@@ -167,6 +171,12 @@ class Ticking(Saga[Clockwork]):
     @handles
     def tick(self, entity: Clockwork | None, command: Tick) -> Clockwork:
         self.raise_event(Ticked(id=command.id))
+        return Clockwork(id=command.id)
+
+
+class Tocking(Saga[Clockwork]):
+    @handles
+    def tock(self, entity: Clockwork | None, command: Tock) -> Clockwork:
         return Clockwork(id=command.id)
 
 
@@ -257,6 +267,44 @@ async def test_an_app_without_a_key_loses_nothing_that_is_encrypted(cloud, keys,
         assert is_sealed(letter.body)
 
 
+async def taken(cloud, queue):
+    """Take a message out of a queue."""
+    answer = await cloud.plane.sqs(
+        "receive_message",
+        QueueUrl=await cloud.url(queue),
+        MessageAttributeNames=["All"],
+        WaitTimeSeconds=5,
+    )
+    return answer["Messages"][0]
+
+
+async def put(cloud, queue, message):
+    """Put a copy of a message into a queue."""
+    await cloud.plane.sqs(
+        "send_message",
+        QueueUrl=await cloud.url(queue),
+        MessageBody=message["Body"],
+        MessageAttributes=message["MessageAttributes"],
+    )
+
+
+async def test_who_listens_to_a_dead_letter_queue_reads_the_letters_of_its_sources(cloud, keys):
+    async with ticker(cloud, keys, components=[], configure=only_sending) as (app, _):
+        await app.send(Tick(id="1"))
+    letter = await taken(cloud, "ticks")
+
+    def configure(bus):
+        sending = only_sending(bus).command(Tock, queue="ticks-dlq")
+        return sending.listen.to.command_queue("ticks-dlq")
+
+    parts = [Ticking, Tocking, TickViews]
+    async with ticker(cloud, keys, components=parts, configure=configure) as (app, _):
+        await put(cloud, "ticks-dlq", letter)
+        async with asyncio.timeout(LONG):
+            await app.drained()
+        assert await app.find(Clockwork, "1")
+
+
 async def test_a_copy_in_another_queue_is_refused(cloud, keys, watch):
     """A stranger with rights to both queues moves a message."""
 
@@ -264,21 +312,9 @@ async def test_a_copy_in_another_queue_is_refused(cloud, keys, watch):
         cloud, keys, components=[], configure=lambda bus: bus.send.command(Tick, queue="others")
     ) as (app, _):
         await app.send(Tick(id="1"))
-    stolen = (
-        await cloud.plane.sqs(
-            "receive_message",
-            QueueUrl=await cloud.url("others"),
-            MessageAttributeNames=["All"],
-            WaitTimeSeconds=5,
-        )
-    )["Messages"][0]
+    stolen = await taken(cloud, "others")
     async with ticker(cloud, keys, watch=watch):
-        await cloud.plane.sqs(
-            "send_message",
-            QueueUrl=await cloud.url("ticks"),
-            MessageBody=stolen["Body"],
-            MessageAttributes=stolen["MessageAttributes"],
-        )
+        await put(cloud, "ticks", stolen)
         assert (await watch.letter()).reason == "DecryptionFailed"
 
 
