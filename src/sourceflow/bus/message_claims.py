@@ -110,7 +110,11 @@ class MessageClaims:
             await uncut(self._settle(hold))
 
     def _key(self, message: Envelope[Any], subscriber: str) -> str:
-        return f"{self._app} {message.source} {message.id} {subscriber}".rstrip()
+        # Strangers choose their source: a space in it may not pass for the one before the id.
+        source = message.source
+        if " " in source or "%" in source:
+            source = source.replace("%", "%25").replace(" ", "%20")
+        return f"{self._app} {source} {message.id} {subscriber}".rstrip()
 
     async def _claim(self, key: str, name: str, hold: MessageHold) -> None:
         since = self._clock.monotonic()

@@ -298,6 +298,8 @@ def _envelope(document: _Document[Any], info: TypeInfo, headers: dict[str, str])
     if document.subject is not UNSET and document.subject != key_text(key):
         raise MalformedError("its subject is not its key")
     check_text(document.source)
+    if not document.source.isprintable():  # it is a key of databases, and stands in logs
+        raise MalformedError("its source holds a character that is not printed")
     check_message_id(document.id)
     correlation_id, causation_id = document.correlationid, document.causationid
     if correlation_id is UNSET:

@@ -108,7 +108,12 @@ LEAVES: Final[dict[type[Any], Check]] = {
 
 def _check_any(value: Any) -> None:
     """Check a value by what it is, all the way down."""
-    if isinstance(value, Mapping):
+    cls = type(value)
+    if cls in _PLAIN:  # a body may hold half a million of them
+        return
+    if (check := LEAVES.get(cls)) is not None:
+        check(value)
+    elif isinstance(value, Mapping):
         for key, each in value.items():
             _check_any(key)
             _check_any(each)

@@ -289,6 +289,15 @@ async def test_two_apps_that_share_a_service_each_handle_a_message(start, script
 # Events
 
 
+async def test_a_foreign_source_that_looks_like_our_claim_suppresses_nothing(shop, script):
+    one = await shop.instance()
+    # "shop /shop m-1 Mails.paid" must not be what this command claims, too
+    forged = replace(shop.command(one), source="/shop m-1", id="Mails.paid")
+    assert await one.receive(forged) == Done()
+    assert await one.receive(shop.event(one)) == Done()
+    assert script.runs == {"pay": 1, "mail": 1, "sale": 1}
+
+
 async def test_each_subscriber_has_a_claim_of_its_own(shop, script):
     one, other = await shop.instance(), await shop.instance()
     script.errors["sale"] = ValueError("as told")
