@@ -55,7 +55,7 @@ FILLED = {
     "claims (source, message_id, subscriber, expires)": (
         "'/bench', {key}, 'AccountRows.paid', {time}"
     ),
-    "view_account_row (generation, key, version, document)": "1, {key}, 1, {state}",
+    "view_account_row (generation, key, version, document, filled)": "1, {key}, 1, {state}, ''",
 }
 
 
