@@ -32,13 +32,14 @@ test: $(VENV)/.dev ## Run every test, LocalStack included
 test-fast: $(VENV)/.dev ## Run what needs no other server and takes less than a minute
 	$(BIN)/python -m pytest -m 'not localstack and not slow' $(TEST_ARGS)
 
-check: $(VENV)/.dev ## Lint, format, types, import contracts, public names
+check: $(VENV)/.dev ## Lint, format, types, import contracts, unsafe code, public names
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy tests/typing/accepted.py
 	$(BIN)/pyright --warnings src/sourceflow tests/typing/accepted.py
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive src
 	$(BIN)/python -m pytest -q tests/unit/test_public_names.py
 
 format: $(VENV)/.dev ## Format and mend what can be mended

@@ -272,8 +272,9 @@ async def test_no_operation_is_called_that_the_guide_does_not_tell_of(mode, docu
     assert set(aws.calls) <= told
 
 
-def test_every_promise_names_tests_that_exist(documents, root):
-    document = documents["docs/guarantees.md"]
+@pytest.mark.parametrize("name", ["THREATS.md", "docs/guarantees.md"])
+def test_every_promise_names_tests_that_exist(documents, root, name):
+    document = documents[name]
     proofs = re.findall(
         r"^\| `(test_\w+)` \| `(tests/[\w/]+\.py)` \|$", document.prose, re.MULTILINE
     )

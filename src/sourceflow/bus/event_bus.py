@@ -333,7 +333,7 @@ def _places(handlers: Sequence[Handler], event: Envelope[Any]) -> list[tuple[str
             continue
         try:
             keys = row_keys(handler, event)
-        except Exception:  # noqa: BLE001, S112 - raised again where its subscriber runs
+        except Exception:  # nosec B112 # noqa: BLE001, S112 - raised again where its subscriber runs
             continue
         assert handler.state_type is not None
         places += [("row", handler.state_type.__name__, repr(key)) for key in keys]

@@ -195,6 +195,6 @@ class _Build:
             for handler in self._takers(logged):
                 try:
                     keys.update(row_keys(handler, logged.envelope))
-                except Exception:  # noqa: BLE001, S112 - raised again by the projection
+                except Exception:  # nosec B112 # noqa: BLE001, S112 - raised again by the projection
                     continue
         return keys

@@ -165,7 +165,7 @@ def _resolve_annotations(namespace: dict[str, Any], enclosing: FrameType) -> Non
     for field, hint in annotations.items():
         if isinstance(hint, str):
             with contextlib.suppress(NameError, AttributeError, TypeError):
-                annotations[field] = eval(hint, enclosing.f_globals, names)  # noqa: S307 - the class's own source
+                annotations[field] = eval(hint, enclosing.f_globals, names)  # nosec B307 # noqa: S307 - the class's own source
 
 
 def _visible(frame: FrameType) -> Mapping[str, Any]:

@@ -251,6 +251,34 @@ async def test_an_attack_on_a_command_queue_is_a_dead_letter_and_runs_nothing(
     assert body in [each["Body"] for each in answer["Messages"]]
 
 
+FORGED = {
+    "a command": (document(), "Add", "WrongKind"),
+    "a command inside, an event outside": (document(type="Add"), "Added", "Malformed"),
+    "an event that says it is a command": (document(type="Added"), "Added", "WrongKind"),
+    "an envelope of a topic not subscribed": (
+        notification(OURS + "-of-others", document(type="Added", kind="event")), None, "Malformed",
+    ),
+    "an envelope inside of an envelope": (
+        notification(OURS, notification(OURS, document(type="Added", kind="event"))),
+        None,
+        "Malformed",
+    ),
+    "nested 10,000 deep": (DEEP, "Added", "Malformed"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "hint", "reason"), FORGED.values(), ids=FORGED)
+async def test_an_attack_on_the_event_queue_is_a_dead_letter(cloud, app, watch, body, hint, reason):
+    await put(cloud, "sums-events", body, **({} if hint is None else {"type": hint}))
+    letter = await watch.letter()
+    await put(cloud, "sums-events", document(type="Added", kind="event"), type="Added")
+    await app.drained()
+
+    assert letter.reason == reason
+    assert (await app.get(SumRow, "1")).amount == 5
+    assert await app.find(Sum, "1") is None
+
+
 async def test_a_replayed_command_has_no_second_effect(cloud, app, watch):
     for _ in range(3):
         await put(cloud, "sums.fifo", document(), type="Add")

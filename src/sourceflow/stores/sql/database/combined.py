@@ -43,11 +43,11 @@ def combine(steps: Sequence[Step]) -> Combined:
         offset += count
         name = f"s{index}"
         if step.statement.returns:
-            results.append(f"(SELECT array_agg(value ORDER BY position) FROM {name})")  # noqa: S608 - our own names
+            results.append(f"(SELECT array_agg(value ORDER BY position) FROM {name})")  # nosec B608 # noqa: S608 - our own names
         elif step.rows is not None:
             text += " RETURNING 1"
         if step.rows is not None:
-            touched = f"(SELECT count(*) FROM {name})"  # noqa: S608 - our own name
+            touched = f"(SELECT count(*) FROM {name})"  # nosec B608 # noqa: S608 - our own name
             checks.append(f"1 / (CASE {touched} WHEN {step.rows} THEN 1 ELSE 0 END)")
         parts.append(f"{name} AS ({text})")
     columns = ", ".join((*checks, *results)) or "1"
