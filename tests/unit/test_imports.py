@@ -64,6 +64,7 @@ def test_the_package_itself_needs_msgspec_and_the_standard_library_only():
     [
         ("aiohttp", "import sourceflow.transports.aws.client.http.aiohttp_client"),
         ("aiohttp", "import sourceflow.testing"),
+        ("cryptography", "import sourceflow.testing"),
         ("botocore", NEW_SESSION),
     ],
 )

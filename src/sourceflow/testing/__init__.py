@@ -6,8 +6,8 @@ from sourceflow.testing.clock import ManualClock
 try:
     from sourceflow.testing.local_aws import LocalAws
 except ModuleNotFoundError as error:
-    if error.name != "aiohttp":
+    if error.name not in {"aiohttp", "cryptography"}:
         raise
-    raise MissingExtraError("aws", "aiohttp") from error
+    raise MissingExtraError("aws", error.name) from error
 
 __all__ = ("LocalAws", "ManualClock")

@@ -251,9 +251,10 @@ class Backend:
         self._node = None
         self._queues: dict[str, Queue] = {}
         self._topics: list[Topic] = []
+        self._keys: list[str] = []
         self._pool = ThreadPoolExecutor(4)
         self.url = server.url
-        self.sqs, self.sns, self.sts = map(self.client, ("sqs", "sns", "sts"))
+        self.sqs, self.sns, self.kms, self.sts = map(self.client, ("sqs", "sns", "kms", "sts"))
 
     @property
     def is_local_aws(self) -> bool:
@@ -345,6 +346,21 @@ class Backend:
     def fifo_topic(self, **attributes):
         return self.topic(**{"FifoTopic": "true", **attributes})
 
+    def key(self, **parameters):
+        """Make a key of KMS and return its ARN."""
+        arn = self.kms.create_key(**parameters)["KeyMetadata"]["Arn"]
+        self._keys.append(arn)
+        return arn
+
+    def alias(self, key):
+        """Give a key an alias and return that."""
+        alias = self.alias_name()
+        self.kms.create_alias(AliasName=alias, TargetKeyId=key)
+        return alias
+
+    def alias_name(self):
+        return f"alias/{self.name('k')}"
+
     @contextmanager
     def refused(self, *codes, text="", status=None):
         """Expect botocore to raise one of these codes, with this text in the message."""
@@ -379,15 +395,23 @@ class Backend:
             self._node = None
             topics, self._topics = self._topics, []
             queues, self._queues = self._queues, {}
+            keys, self._keys = self._keys, []
             for topic in topics:
                 self.sns.delete_topic(TopicArn=topic.arn)
             for url in queues:
                 with suppress(self.sqs.exceptions.QueueDoesNotExist):  # the test did it
                     self.sqs.delete_queue(QueueUrl=url)
+            for key in keys:
+                # The test did it, or time did.
+                with suppress(
+                    self.kms.exceptions.KMSInvalidStateException,
+                    self.kms.exceptions.NotFoundException,
+                ):
+                    self.kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
 
     def close(self):
         self._pool.shutdown()
-        for client in (self.sqs, self.sns, self.sts):
+        for client in (self.sqs, self.sns, self.kms, self.sts):
             client.close()
         self._server.close()
 

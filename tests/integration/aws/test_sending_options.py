@@ -68,7 +68,7 @@ class Moody(LocalAws):
         operation = headers.get("X-Amz-Target", "").partition(".")[2]
         if operation == "SendMessageBatch" and self.throttled:
             self.throttled -= 1
-            return json_fault(AwsFault("RequestThrottled", "slow down", status=403))
+            return json_fault("sqs", AwsFault("RequestThrottled", "slow down", status=403))
         if operation == "DeleteMessageBatch":
             await self.deletes.wait()
         return await super()._answer(method, path, query, headers, body)

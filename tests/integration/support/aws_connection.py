@@ -50,7 +50,7 @@ class Request:
         """Return an error in the protocol of the service."""
         fault = AwsFault(code, message, status=status)
         if "x-amz-target" in self.headers:
-            return Reply(*json_fault(fault))
+            return Reply(*json_fault("sqs", fault))
         return Reply(*xml_fault(self.service, fault))
 
 

@@ -1,4 +1,4 @@
-"""SQS and SNS in memory."""
+"""SQS, SNS and KMS in memory."""
 
 from sourceflow.testing.local_aws.local_aws import LocalAws
 

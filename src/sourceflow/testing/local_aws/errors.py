@@ -23,3 +23,7 @@ class AwsFault(Exception):  # noqa: N818 - AWS's word
         self.status = status
         self.query_code = query_code or code
         super().__init__(f"{code}: {message}")
+
+    def again(self) -> AwsFault:
+        """Return a new one that says the same: one that was raised holds where it was raised."""
+        return AwsFault(self.code, self.message, status=self.status, query_code=self.query_code)

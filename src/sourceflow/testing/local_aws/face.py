@@ -15,14 +15,36 @@ if TYPE_CHECKING:
 
     from sourceflow.testing.local_aws.errors import AwsFault
 
-__all__ = ("Answer", "form_of", "json_answer", "json_fault", "xml_answer", "xml_fault")
+__all__ = (
+    "JSON_TARGETS",
+    "Answer",
+    "form_of",
+    "json_answer",
+    "json_fault",
+    "xml_answer",
+    "xml_fault",
+)
 
-JSON: Final = "application/x-amz-json-1.0"
+JSON_TARGETS: Final = {"AmazonSQS": "sqs", "TrentService": "kms"}
+"""The services that speak JSON, by their names in ``X-Amz-Target``."""
+
 NAMESPACES: Final = {
     "sns": "http://sns.amazonaws.com/doc/2010-03-31/",
     "sts": "https://sts.amazonaws.com/doc/2011-06-15/",
 }
+BAD_REQUEST: Final = 400
 SERVER_ERROR: Final = 500
+_CONTENT_TYPES: Final = {
+    "sqs": "application/x-amz-json-1.0",
+    "kms": "application/x-amz-json-1.1",
+}
+_SIGNATURE_CODES: Final = {
+    "MissingAuthenticationToken": "MissingAuthenticationTokenException",
+    "InvalidClientTokenId": "UnrecognizedClientException",
+    "SignatureDoesNotMatch": "InvalidSignatureException",
+    "IncompleteSignature": "IncompleteSignatureException",
+}
+"""What KMS says where others say the former (KMS API reference, "Common Errors")."""
 
 
 class Answer(NamedTuple):
@@ -39,21 +61,25 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def json_answer(body: bytes) -> Answer:
+def json_answer(service: str, body: bytes) -> Answer:
     """Return the answer to a JSON request."""
-    return Answer(200, {"Content-Type": JSON, "x-amzn-RequestId": new_id()}, body)
+    return Answer(
+        200, {"Content-Type": _CONTENT_TYPES[service], "x-amzn-RequestId": new_id()}, body
+    )
 
 
-def json_fault(fault: AwsFault) -> Answer:
-    """Return an error in the JSON protocol, with its code in the old one beside it."""
-    blame = "Sender" if fault.status < SERVER_ERROR else "Receiver"
-    headers = {
-        "Content-Type": JSON,
-        "x-amzn-RequestId": new_id(),
-        "x-amzn-query-error": f"{fault.query_code};{blame}",
-    }
-    body = {"__type": f"com.amazonaws.sqs#{fault.code}", "message": fault.message}
-    return Answer(fault.status, headers, msgspec.json.encode(body))
+def json_fault(service: str, fault: AwsFault) -> Answer:
+    """Return an error in the JSON protocol; SQS puts its code in the old protocol beside it."""
+    headers = {"Content-Type": _CONTENT_TYPES[service], "x-amzn-RequestId": new_id()}
+    kind, status = fault.code, fault.status
+    if service == "sqs":
+        blame = "Sender" if status < SERVER_ERROR else "Receiver"
+        headers["x-amzn-query-error"] = f"{fault.query_code};{blame}"
+        kind = f"com.amazonaws.sqs#{kind}"
+    elif kind in _SIGNATURE_CODES:
+        kind, status = _SIGNATURE_CODES[kind], BAD_REQUEST
+    body = {"__type": kind, "message": fault.message}
+    return Answer(status, headers, msgspec.json.encode(body))
 
 
 def form_of(body: bytes) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""SQS and SNS in memory behind their real protocols, on a loopback port."""
+"""SQS, SNS and KMS in memory behind their real protocols, on a loopback port."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from aiohttp import web
 from sourceflow.clock import SystemClock
 from sourceflow.testing.local_aws.errors import AwsFault
 from sourceflow.testing.local_aws.face import (
+    JSON_TARGETS,
     Answer,
     form_of,
     json_answer,
@@ -19,6 +20,8 @@ from sourceflow.testing.local_aws.face import (
     xml_answer,
     xml_fault,
 )
+from sourceflow.testing.local_aws.kms.service import Kms
+from sourceflow.testing.local_aws.refusals import Refusals
 from sourceflow.testing.local_aws.signature import SignatureCheck
 from sourceflow.testing.local_aws.sns.service import Sns
 from sourceflow.testing.local_aws.sqs.service import PendingReceive, Sqs
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from sourceflow.clock import Clock
+    from sourceflow.testing.local_aws.kms.key import Key
     from sourceflow.testing.local_aws.sqs.queue import Queue
 
 __all__ = ("LocalAws",)
@@ -37,11 +41,9 @@ __all__ = ("LocalAws",)
 MAX_BODY: Final = 8 * 1024 * 1024
 """Bytes of a request: ten messages of 1 MiB written as JSON would still be refused by SQS itself."""
 
-_TARGET: Final = "AmazonSQS."
-
 
 class LocalAws:
-    """A small AWS of one's own: SQS and SNS with AWS's rules, and nothing outside this process.
+    """A small AWS of one's own: SQS, SNS and KMS with AWS's rules, and nothing outside this process.
 
     ``async with LocalAws() as aws:`` serves ``aws.endpoint_url``. ``post`` answers the same
     requests without a socket, and may stand in for the client's HTTP.
@@ -86,6 +88,8 @@ class LocalAws:
             deliver=lambda delivery: self._sqs.deliver(delivery, self._now()),
             endpoint=lambda: self.endpoint_url,
         )
+        self._kms = Kms(region=region, account_id=account_id)
+        self._refusals = Refusals()
         self._waiting: dict[Queue, set[asyncio.Future[None]]] = {}
         self._runner: web.ServerRunner | None = None
         self._is_closing = False
@@ -100,6 +104,40 @@ class LocalAws:
         """Return credentials that it accepts."""
         key, secret = next(iter(self._credentials.items()))
         return StaticCredentials(key, secret)
+
+    def create_key(self, alias: str | None = None) -> Key:
+        """Make a KMS key, which a test can disable, enable and rotate.
+
+        Args:
+            alias: Such as ``alias/orders``; one that there is moves to the new key.
+        """
+        keys = self._kms.keys
+        key = keys.create(self._now())
+        if alias in keys.aliases_of():
+            keys.move_alias(alias, key)
+        elif alias is not None:
+            keys.create_alias(alias, key)
+        return key
+
+    def refuse(
+        self,
+        operation: str,
+        code: str,
+        *,
+        times: int = 1,
+        status: int = 400,
+        message: str = "",
+    ) -> None:
+        """Refuse the next calls of an operation before they have any effect; others go on as ever.
+
+        Args:
+            operation: Such as ``Decrypt``.
+            code: What AWS says, such as ``ThrottlingException``.
+            times: How many calls; it replaces what was left of an earlier refusal, and 0 ends that.
+            status: The HTTP status.
+            message: What AWS says about it.
+        """
+        self._refusals.expect(operation, times, AwsFault(code, message, status=status))
 
     async def __aenter__(self) -> Self:
         """Begin to serve.
@@ -173,32 +211,37 @@ class LocalAws:
     async def _answer(
         self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
     ) -> Answer:
-        target = headers.get("X-Amz-Target", "")
-        is_sqs = target.startswith(_TARGET)
-        service = "sqs" if is_sqs else "sns"
+        target, _, operation = headers.get("X-Amz-Target", "").partition(".")
+        is_json = target in JSON_TARGETS
+        service = JSON_TARGETS.get(target, "sns")
         try:
             signed = self._signatures.check(method, path, query, headers, body, self._now())
-            service = "sqs" if is_sqs else signed.service
-            if is_sqs:
-                return json_answer(await self._call_sqs(target.removeprefix(_TARGET), body))
+            if is_json:
+                return json_answer(service, await self._call_json(service, operation, body))
+            service = signed.service
             return self._call_query(service, form_of(body))
         except AwsFault as fault:
-            return json_fault(fault) if is_sqs else xml_fault(service, fault)
+            return json_fault(service, fault) if is_json else xml_fault(service, fault)
 
-    async def _call_sqs(self, operation: str, body: bytes) -> bytes:
-        self.calls[operation] += 1
+    async def _call_json(self, service: str, operation: str, body: bytes) -> bytes:
+        self._count(operation)
         if operation == "ReceiveMessage":
             return await self._receive(self._sqs.receive(body))
-        return self._sqs.call(operation, body, self._now())
+        core = self._sqs if service == "sqs" else self._kms
+        return core.call(operation, body, self._now())
 
     def _call_query(self, service: str, form: Mapping[str, str]) -> Answer:
         action = form.get("Action", "")
-        self.calls[action] += 1
+        self._count(action)
         if service == "sts":
             return xml_answer("sts", action, call_sts(action, self._account_id))
         if service != "sns":
             raise AwsFault("InvalidAction", f"LocalAws has no service {service!r}.", status=400)
         return xml_answer("sns", action, self._sns.call(action, form, self._now()))
+
+    def _count(self, operation: str) -> None:
+        self.calls[operation] += 1
+        self._refusals.check(operation)
 
     async def _receive(self, pending: PendingReceive) -> bytes:
         """Answer at once if there are messages; else when some show, or when the wait is over."""
