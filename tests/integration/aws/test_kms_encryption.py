@@ -83,8 +83,6 @@ def watch():
 
 @pytest.fixture
 async def kms(cloud):
-    if cloud.local is not None and not hasattr(cloud.local, "create_key"):
-        pytest.skip("LocalAws has no KMS yet")
     client = await asyncio.to_thread(
         new_session().create_client,
         "kms",
