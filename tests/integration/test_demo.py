@@ -345,7 +345,7 @@ def test_local_serves_until_it_is_interrupted():
     local = start("local", "--port", port)
     try:
         assert local.stdout.readline() == (
-            f"SQS and SNS answer on http://127.0.0.1:{port} (Ctrl-C ends it)\n"
+            f"SQS, SNS and KMS answer on http://127.0.0.1:{port} (Ctrl-C ends it)\n"
         )
         assert f"AWS_ENDPOINT_URL=http://127.0.0.1:{port}" in local.stdout.readline()
         done = run("demo", "--endpoint-url", f"http://127.0.0.1:{port}", "--json")

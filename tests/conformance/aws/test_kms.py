@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -352,3 +353,52 @@ def test_a_dry_run_that_would_fail_says_how(backend, kms, key):
         generate(kms, key, DryRun=True)
     with backend.refused("DisabledException"):
         decrypt(kms, made["CiphertextBlob"], DryRun=True)
+
+
+def allowing(*actions, **condition):
+    """Return a key policy that allows the account some operations."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": "000000000000"},
+        "Action": [f"kms:{action}" for action in actions],
+        "Resource": "*",
+        "Condition": condition,
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def test_a_key_policy_says_who_may_do_what(backend, kms, key):
+    made = generate(kms, key)
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=allowing("Decrypt", "PutKeyPolicy"))
+    backend.lax("it reads no policy", rule="KMS developer guide, Key policies in AWS KMS")
+    assert decrypt(kms, made["CiphertextBlob"])["Plaintext"] == made["Plaintext"]
+    for call in (lambda: generate(kms, key), lambda: kms.describe_key(KeyId=key)):
+        with backend.refused("AccessDeniedException", text="is not authorized", status=400):
+            call()
+
+
+def test_a_key_policy_may_ask_for_a_context(backend, kms):
+    context = {"kms:EncryptionContext:source": "orders"}
+    key = backend.key(
+        Policy=allowing("GenerateDataKey", "Decrypt", "PutKeyPolicy", StringEquals=context)
+    )
+    assert generate(kms, key)["KeyId"] == key
+    backend.lax("it reads no policy", rule="KMS developer guide, Condition keys for AWS KMS")
+    with backend.refused("AccessDeniedException"):
+        generate(kms, key, EncryptionContext={"source": "shipping"})
+
+
+def test_a_key_policy_that_is_none_is_refused(backend, kms, key):
+    backend.lax("it reads no policy", rule="KMS API reference, PutKeyPolicy, Errors")
+    with backend.refused("MalformedPolicyDocumentException"):
+        kms.put_key_policy(KeyId=key, PolicyName="default", Policy="{")
+
+
+def test_keys_that_sign_are_not_those_of_local_aws(local_aws):
+    with local_aws.refused("UnsupportedOperationException"):
+        local_aws.key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")
+
+
+def test_an_operation_that_is_unknown_is_refused(local_aws):
+    with local_aws.refused("UnknownOperationException"):
+        local_aws.kms.list_grants(KeyId="x")

@@ -1,4 +1,4 @@
-"""``sourceflow local``: SQS and SNS in memory, for development."""
+"""``sourceflow local``: SQS, SNS and KMS in memory, for development."""
 
 import asyncio
 from errno import EADDRINUSE
@@ -17,7 +17,7 @@ def local(
         int, typer.Option(min=0, max=65535, help="The loopback port; 0 takes a free one.")
     ] = 4566,
 ) -> None:
-    """Serve SQS and SNS in memory until interrupted."""
+    """Serve SQS, SNS and KMS in memory until interrupted."""
     try:
         asyncio.run(_serve(port))
     except OSError as error:
@@ -28,7 +28,7 @@ def local(
 
 async def _serve(port: int) -> None:
     async with stop_signals() as stopped, LocalAws(port=port) as aws:
-        typer.echo(f"SQS and SNS answer on {aws.endpoint_url} (Ctrl-C ends it)")
+        typer.echo(f"SQS, SNS and KMS answer on {aws.endpoint_url} (Ctrl-C ends it)")
         typer.echo(
             f"export AWS_ENDPOINT_URL={aws.endpoint_url} AWS_ACCESS_KEY_ID=test "
             "AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1"

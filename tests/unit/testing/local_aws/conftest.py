@@ -8,7 +8,13 @@ import pytest
 
 from sourceflow.testing import LocalAws, ManualClock
 from sourceflow.testing.local_aws.sqs.service import Sqs
-from sourceflow.transports.aws.client import DirectClient, Endpoint, SnsClient, SqsClient
+from sourceflow.transports.aws.client import (
+    DirectClient,
+    Endpoint,
+    KmsClient,
+    SnsClient,
+    SqsClient,
+)
 
 
 @pytest.fixture
@@ -28,7 +34,7 @@ async def connect():
     async with DirectClient() as sockets:
 
         def connect(aws, service="sqs", *, http=None, credentials=None):
-            kind = {"sqs": SqsClient, "sns": SnsClient}[service]
+            kind = {"sqs": SqsClient, "sns": SnsClient, "kms": KmsClient}[service]
             endpoint = Endpoint(url=aws.endpoint_url, region="us-east-1", service=service)
             credentials = credentials or aws.static_credentials()
             return kind(endpoint=endpoint, credentials=credentials, http=http or sockets)
