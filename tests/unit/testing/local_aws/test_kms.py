@@ -8,6 +8,7 @@ import pytest
 
 from sourceflow.errors import AwsCiphertextError, AwsKeyError, AwsRequestError, AwsThrottledError
 from sourceflow.testing.local_aws.errors import AwsFault
+from sourceflow.testing.local_aws.kms.ciphertext import Ciphertext
 from sourceflow.testing.local_aws.kms.service import Kms
 
 CONTEXT = {"source": "orders", "destination": "billing"}
@@ -124,3 +125,15 @@ def test_a_material_that_the_key_does_not_have_is_refused():
     with pytest.raises(AwsFault) as caught:
         core.call("Decrypt", b'{"CiphertextBlob": "%s"}' % base64.b64encode(blob), 0.0)
     assert caught.value.code == "InvalidCiphertextException"
+
+
+def test_a_rotated_key_encrypts_with_its_newest_material():
+    key = Kms(region="us-east-1", account_id="1").keys.create(0.0)
+    before = Ciphertext.from_bytes(key.encrypt(b"x", CONTEXT))
+    key.rotate()
+    after = Ciphertext.from_bytes(key.encrypt(b"x", CONTEXT))
+    assert (before.material, after.material) == (0, 1)
+    assert key.decrypt(before, CONTEXT) == key.decrypt(after, CONTEXT) == b"x"
+    # The materials themselves differ: neither decrypts what says it is the other's.
+    with pytest.raises(AwsFault):
+        key.decrypt(after._replace(material=0), CONTEXT)

@@ -9,12 +9,19 @@ from datetime import timedelta
 
 import pytest
 
-from sourceflow.errors import AwsConfigurationError, AwsLeaseLostError, AwsRequestError
+from sourceflow.errors import (
+    AwsCiphertextError,
+    AwsConfigurationError,
+    AwsKeyError,
+    AwsLeaseLostError,
+    AwsRequestError,
+)
 from sourceflow.testing import LocalAws
 from sourceflow.transports.aws.client import (
     AttributeValue,
     DeleteEntry,
     DirectClient,
+    KmsClient,
     PublishEntry,
     SendEntry,
     SnsClient,
@@ -175,16 +182,32 @@ async def test_a_missing_topic_is_a_matter_of_configuration(sns, name):
 
 
 @pytest.fixture
-async def topic(url, sqs, queue, name):
-    """A topic that the queue subscribes to with raw delivery; made with botocore, as provisioning does."""
+def make_admin(url):
+    """Make botocore's client of a service, as provisioning does."""
     session = pytest.importorskip("botocore.session", reason="botocore is not installed").Session()
-    admin = session.create_client(
-        "sns",
-        region_name="us-east-1",
-        endpoint_url=url,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
+    made = []
+
+    def make(service):
+        made.append(
+            session.create_client(
+                service,
+                region_name="us-east-1",
+                endpoint_url=url,
+                aws_access_key_id="test",
+                aws_secret_access_key="test",
+            )
+        )
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+async def topic(make_admin, sqs, queue, name):
+    """A topic that the queue subscribes to with raw delivery."""
+    admin = make_admin("sns")
     arn = (await asyncio.to_thread(admin.create_topic, Name=name))["TopicArn"]
     queue_arn = (await sqs.get_queue_attributes(queue, ["QueueArn"]))["QueueArn"]
     statement = {
@@ -205,7 +228,6 @@ async def topic(url, sqs, queue, name):
     )
     yield arn
     await asyncio.to_thread(admin.delete_topic, TopicArn=arn)
-    admin.close()
 
 
 async def test_a_published_message_arrives_as_it_was_sent(sns, sqs, topic, queue):
@@ -223,3 +245,43 @@ async def test_a_published_message_arrives_as_it_was_sent(sns, sqs, topic, queue
 
 async def test_the_attributes_of_a_topic_are_read(sns, topic):
     assert (await sns.get_topic_attributes(topic))["TopicArn"] == topic
+
+
+@pytest.fixture
+async def kms(connect):
+    return await connect(KmsClient, "kms")
+
+
+@pytest.fixture
+async def key(make_admin):
+    """A key of KMS."""
+    admin = make_admin("kms")
+    arn = (await asyncio.to_thread(admin.create_key))["KeyMetadata"]["Arn"]
+    yield arn
+    await asyncio.to_thread(admin.schedule_key_deletion, KeyId=arn, PendingWindowInDays=7)
+
+
+async def test_a_data_key_is_decrypted_in_its_context_alone(kms, key):
+    made = await kms.generate_data_key(key, context={"source": "orders"})
+    found = await kms.decrypt(made.ciphertext, key_id=key, context={"source": "orders"})
+    assert (found.plaintext, found.key_arn, len(found.plaintext)) == (made.plaintext, key, 32)
+    with pytest.raises(AwsCiphertextError):
+        await kms.decrypt(made.ciphertext, key_id=key, context={})
+
+
+async def test_an_alias_leads_to_the_arn_of_its_key(kms, key, make_admin, name):
+    alias = f"alias/{name}"
+    await asyncio.to_thread(make_admin("kms").create_alias, AliasName=alias, TargetKeyId=key)
+    assert (await kms.describe_key(alias)).key_arn == key
+    assert (await kms.describe_key(alias)).state == "Enabled"
+
+
+async def test_a_key_that_is_disabled_or_missing_has_to_be_mended(kms, key, make_admin):
+    await kms.check_generate_data_key(key, context={})
+    await asyncio.to_thread(make_admin("kms").disable_key, KeyId=key)
+    with pytest.raises(AwsKeyError):
+        await kms.generate_data_key(key, context={})
+    with pytest.raises(AwsKeyError):
+        await kms.check_generate_data_key(key, context={})
+    with pytest.raises(AwsKeyError):
+        await kms.describe_key("alias/none")
