@@ -34,6 +34,8 @@ SMALL = 1_000
 LARGE = int(os.environ.get("BENCH_ROWS", "1000000"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "7"))
 COMMANDS = 200
+NOW = int(time.time() * 1e6)
+DAY = 86_400_000_000
 WARMING = 4
 """Rounds that do not count: caches fill, and PostgreSQL writes whole pages after a checkpoint."""
 
@@ -55,19 +57,20 @@ FILLED = {
         "0, 'Account', {key}, {key}, '/bench', {key}, 'Paid', {time}, {event}"
     ),
     "claims (source, message_id, subscriber, expires)": (
-        "'/bench', {key}, 'AccountRows.paid', {time}"
+        "'/bench', {key}, 'AccountRows.paid', {later}"
     ),
     "view_account_row (generation, key, version, document, filled)": "1, {key}, 1, {state}, ''",
 }
 
 
-def fill_statements(*, number: str, json: str, time: str, numbers: str) -> list[str]:
+def fill_statements(*, number: str, json: str, time: str, later: str, numbers: str) -> list[str]:
     """Return what fills the tables.
 
     Args:
         number: The number of a row, as text.
         json: The type of documents.
         time: A point of time.
+        later: When claims expire: what has expired would be deleted while commands are measured.
         numbers: What the numbers are taken from.
     """
 
@@ -77,6 +80,7 @@ def fill_statements(*, number: str, json: str, time: str, numbers: str) -> list[
     values = {
         "key": f"'old-' || {number}",
         "time": time,
+        "later": later,
         "state": document(f"'{STATE}'"),
         "command": document(f"'\"{NOTE}\"'"),
         "event": document("'" + EVENT.replace("%s", f"' || {number} || '") + "'"),
@@ -91,7 +95,9 @@ def fill_sqlite(path: str, rows: int) -> None:
     connection = sqlite3.connect(path)
     connection.execute("CREATE TEMP TABLE n (i INTEGER PRIMARY KEY)")
     connection.executemany("INSERT INTO n VALUES (?)", ((number,) for number in range(rows)))
-    for statement in fill_statements(number="i", json="TEXT", time="1795600000000000", numbers="n"):
+    for statement in fill_statements(
+        number="i", json="TEXT", time=str(NOW), later=str(NOW + 10 * DAY), numbers="n"
+    ):
         connection.execute(statement)
     connection.execute("ANALYZE")
     connection.commit()
@@ -104,7 +110,11 @@ async def fill_postgresql(schema: str, rows: int) -> None:
     connection = await asyncpg.connect(postgres_url())
     await connection.execute(f"SET search_path TO {schema}")
     for statement in fill_statements(
-        number="i::text", json="json", time="now()", numbers=f"generate_series(1, {rows}) AS n(i)"
+        number="i::text",
+        json="json",
+        time="now()",
+        later="now() + interval '10 days'",
+        numbers=f"generate_series(1, {rows}) AS n(i)",
     ):
         await connection.execute(statement)
     await connection.execute("VACUUM ANALYZE")
