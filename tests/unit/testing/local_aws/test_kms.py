@@ -6,7 +6,12 @@ import base64
 
 import pytest
 
-from sourceflow.errors import AwsCiphertextError, AwsKeyError, AwsRequestError, AwsThrottledError
+from sourceflow.errors import (
+    AwsCiphertextError,
+    AwsConfigurationError,
+    AwsKeyError,
+    AwsRequestError,
+)
 from sourceflow.testing.local_aws.errors import AwsFault
 from sourceflow.testing.local_aws.kms.ciphertext import Ciphertext
 from sourceflow.testing.local_aws.kms.service import Kms
@@ -93,9 +98,11 @@ async def test_a_refusal_replaces_the_one_before(aws, kms):
 
 async def test_calls_of_sqs_and_sns_are_refused_too_and_have_no_effect(aws, connect):
     sqs, sns = connect(aws), connect(aws, "sns")
-    aws.refuse("CreateQueue", "RequestThrottled", status=403, times=3)
-    with pytest.raises(AwsThrottledError):
+    aws.refuse("CreateQueue", "AccessDenied", status=403)
+    with pytest.raises(AwsConfigurationError, match="AccessDenied"):
         await sqs.create_queue("orders")
+    with pytest.raises(AwsConfigurationError, match="QueueDoesNotExist"):
+        await sqs.get_queue_url("orders")
     aws.refuse("GetTopicAttributes", "InvalidParameter", message="no")
     with pytest.raises(AwsRequestError, match="no"):
         await sns.get_topic_attributes("arn:aws:sns:us-east-1:000000000000:orders")
