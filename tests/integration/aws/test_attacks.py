@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 import sys
-from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from sourceflow import (
-    App,
-    Command,
-    Entity,
-    Event,
-    Key,
-    Observer,
-    Saga,
-    View,
-    ViewModel,
-    handles,
-    projects,
-)
+from letter_watch import LetterWatch
 from sourceflow.stores.memory import MemoryStores
 from sourceflow.stores.sql import SqlStores
-from sourceflow.transports.aws import AwsTransport
+from sums import Add, Sum, SumRow, sums
 
 DANGEROUS = {
     "compile",
@@ -40,54 +25,9 @@ DANGEROUS = {
 DANGEROUS |= {"os.posix_spawn", "os.spawn", "subprocess.Popen", "ctypes.dlopen"}
 
 
-class Add(Command):
-    id: Key[str]
-    amount: int = 1
-    note: Any = None
-
-
-class Added(Event):
-    id: Key[str]
-    amount: int
-
-
-class Sum(Entity):
-    id: Key[str]
-    amount: int = 0
-
-
-class SumRow(ViewModel):
-    id: Key[str]
-    amount: int = 0
-
-
-class SumSaga(Saga[Sum]):
-    @handles
-    def add(self, found: Sum | None, command: Add) -> Sum:
-        self.raise_event(Added(id=command.id, amount=command.amount))
-        return Sum(id=command.id, amount=(found.amount if found else 0) + command.amount)
-
-
-class SumRows(View[SumRow], lifecycle="async"):
-    @projects
-    def added(self, event: Added, row: SumRow | None) -> SumRow:
-        return SumRow(id=event.id, amount=(row.amount if row else 0) + event.amount)
-
-
-class Watch(Observer):
-    def __init__(self):
-        self.letters = asyncio.Queue()
-
-    def dead_lettered(self, letter):
-        self.letters.put_nowait(letter)
-
-    async def letter(self):
-        return await asyncio.wait_for(self.letters.get(), 30)
-
-
 @pytest.fixture
 def watch():
-    return Watch()
+    return LetterWatch()
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -99,18 +39,7 @@ def stores(request, tmp_path):
 
 @pytest.fixture
 async def app(cloud, watch, stores):
-    transport = AwsTransport(
-        cloud.options(wait_time=timedelta(seconds=1), max_attempts=1),
-        lambda bus: (
-            bus.send.command(Add, queue="sums.fifo")
-            .raise_.event(Added, topic="sum-events")
-            .listen.to.command_queue("sums.fifo")
-            .subscribe.to.topic("sum-events")
-        ),
-        credentials=cloud.credentials,
-    )
-    app = App([SumSaga, SumRows], name="sums", stores=stores, observer=watch).use(transport)
-    async with app:
+    async with sums(cloud, watch, stores) as app:
         yield app
 
 
@@ -285,7 +214,7 @@ async def test_a_replayed_command_has_no_second_effect(cloud, app, watch):
         await app.drained()
 
     assert (await app.get(Sum, "1")).amount == 5
-    assert watch.letters.empty()
+    assert watch.has_none
 
 
 async def test_a_replayed_event_has_no_second_effect(cloud, app, watch):
@@ -294,7 +223,7 @@ async def test_a_replayed_event_has_no_second_effect(cloud, app, watch):
         await app.drained()
 
     assert (await app.get(SumRow, "1")).amount == 5
-    assert watch.letters.empty()
+    assert watch.has_none
 
 
 async def test_a_foreign_source_that_uses_our_ids_suppresses_nothing_of_ours(cloud, app, watch):
@@ -307,7 +236,7 @@ async def test_a_foreign_source_that_uses_our_ids_suppresses_nothing_of_ours(clo
 
     assert (await app.get(Sum, "1")).amount == 7
     assert (await app.get(SumRow, "1")).amount == 12
-    assert watch.letters.empty()
+    assert watch.has_none
 
 
 async def test_a_key_that_is_given_twice_counts_as_the_last_one(cloud, app, watch):
@@ -318,4 +247,4 @@ async def test_a_key_that_is_given_twice_counts_as_the_last_one(cloud, app, watc
     await app.drained()
 
     assert (await app.get(Sum, "1")).amount == 9
-    assert watch.letters.empty()
+    assert watch.has_none

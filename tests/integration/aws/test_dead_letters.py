@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from letter_watch import LetterWatch
 from sourceflow import (
     Aggregate,
     App,
@@ -14,7 +15,6 @@ from sourceflow import (
     Entity,
     Event,
     Key,
-    Observer,
     Reject,
     Saga,
     handles,
@@ -88,23 +88,9 @@ class Counts(Aggregate[Account]):
         self._bank.counted.append(event.amount)
 
 
-class Watch(Observer):
-    """Waits for so many dead letters."""
-
-    def __init__(self):
-        self._letters = asyncio.Queue()
-
-    def dead_lettered(self, letter):
-        self._letters.put_nowait(letter)
-
-    async def letters(self, count):
-        async with asyncio.timeout(LONG):
-            return [await self._letters.get() for _ in range(count)]
-
-
 @pytest.fixture
 def watch():
-    return Watch()
+    return LetterWatch()
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from sourceflow import App, Command, Entity, Event, Key, Observer, Saga, View, ViewModel, handles
+from letter_watch import LetterWatch
+from sourceflow import App, Command, Entity, Event, Key, Saga, View, ViewModel, handles
 from sourceflow import projects as project
 from sourceflow.errors import KeyUnavailableError
 from sourceflow.testing import LocalAws, ManualClock
@@ -62,20 +63,6 @@ class Keys(LocalKeyProvider):
             raise KeyUnavailableError("the key is disabled")
 
 
-class Watch(Observer):
-    """Waits for dead letters."""
-
-    def __init__(self):
-        self.letters = asyncio.Queue()
-
-    def dead_lettered(self, letter):
-        self.letters.put_nowait(letter)
-
-    async def letter(self):
-        async with asyncio.timeout(LONG):
-            return await self.letters.get()
-
-
 @pytest.fixture
 def keys():
     return Keys()
@@ -83,7 +70,7 @@ def keys():
 
 @pytest.fixture
 def watch():
-    return Watch()
+    return LetterWatch()
 
 
 @pytest.fixture
@@ -346,7 +333,7 @@ async def test_a_key_that_is_disabled_for_ten_minutes_pauses_the_work_and_loses_
             await leap(clock, timedelta(minutes=10))
             states = {each.queue: each.state for each in transport.listeners}
             assert states["ticks"] is ListenerState.PAUSED
-            assert watch.letters.empty()
+            assert watch.has_none
             assert await app.find(Clockwork, "0") is None
 
             keys.is_away = False
@@ -355,7 +342,7 @@ async def test_a_key_that_is_disabled_for_ten_minutes_pauses_the_work_and_loses_
             await app.send(Tick(id="after"))
             await eventually(clock, lambda: app.find(Ticks, "after"))
             assert {each.state for each in transport.listeners} == {ListenerState.RECEIVING}
-            assert watch.letters.empty()
+            assert watch.has_none
 
 
 async def test_what_a_handler_sends_while_the_key_is_disabled_waits_in_the_outbox(keys, watch):
@@ -379,7 +366,7 @@ async def test_what_a_handler_sends_while_the_key_is_disabled_waits_in_the_outbo
 
             keys.is_away = False
             await eventually(clock, lambda: app.find(Ticks, "1"))
-            assert watch.letters.empty()
+            assert watch.has_none
 
 
 async def leap(clock, time):

@@ -9,7 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from sourceflow import App, Command, Entity, Key, Observer, Saga, handles
+from letter_watch import LetterWatch
+from sourceflow import App, Command, Entity, Key, Saga, handles
 from sourceflow.bus.outcome import Paused
 from sourceflow.errors import AwsKeyError, DependencyError
 from sourceflow.transports.aws import AwsTransport, ListenerState
@@ -32,15 +33,12 @@ class Ticking(Saga[Clockwork]):
         return Clockwork(id=command.id)
 
 
-class Watch(Observer):
-    """Waits for dead letters, and for messages that wait for a dependency."""
+class Watch(LetterWatch):
+    """Waits for dead letters and for messages that wait for a dependency."""
 
     def __init__(self):
-        self.letters = asyncio.Queue()
+        super().__init__()
         self._paused = asyncio.Queue()
-
-    def dead_lettered(self, letter):
-        self.letters.put_nowait(letter)
 
     def settled(self, delivery, outcome, seconds):
         if isinstance(outcome, Paused):
@@ -130,7 +128,7 @@ async def test_an_alias_may_move_while_messages_are_under_way(cloud, kms, watch)
         await app.drained(timeout=LONG)
         assert await app.get(Clockwork, "before")
         assert await app.get(Clockwork, "after")
-    assert watch.letters.empty()
+    assert watch.has_none
 
 
 async def test_a_key_that_no_option_names_is_not_used(cloud, kms, watch):
@@ -138,8 +136,7 @@ async def test_a_key_that_no_option_names_is_not_used(cloud, kms, watch):
     async with ticker(cloud, listens=False, kms_key_id=strange) as (app, _):
         await app.send(Tick(id="1"))
     async with ticker(cloud, listens=True, watch=watch, kms_key_id=own) as (app, _):
-        async with asyncio.timeout(LONG):
-            letter = await watch.letters.get()
+        letter = await watch.letter()
         assert letter.reason == "DecryptionFailed"
         assert "not one that is allowed" in letter.error
         assert await app.find(Clockwork, "1") is None
@@ -168,4 +165,4 @@ async def test_while_the_key_is_disabled_the_listener_waits_and_goes_on_by_itsel
         await kms.call("enable_key", KeyId=arn)
         await app.drained(timeout=LONG)
         assert all([await app.find(Clockwork, str(number)) for number in range(20)])
-    assert watch.letters.empty()
+    assert watch.has_none

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from datetime import timedelta
@@ -10,6 +9,7 @@ from typing import Annotated
 
 from rich.pretty import pretty_repr
 
+from letter_watch import LetterWatch
 from sourceflow import (
     CARD,
     NAME,
@@ -17,7 +17,6 @@ from sourceflow import (
     Command,
     Entity,
     Key,
-    Observer,
     Reject,
     Saga,
     Sensitive,
@@ -63,17 +62,9 @@ class Accounts(Saga[Account]):
         return Account(account=command.account, card=command.card)
 
 
-class Watch(Observer):
-    def __init__(self):
-        self.letters = asyncio.Queue()
-
-    def dead_lettered(self, letter):
-        self.letters.put_nowait(letter)
-
-
 async def test_a_dead_letter_keeps_its_body_and_people_read_no_secret(cloud, caplog):
     caplog.set_level(logging.DEBUG, logger="sourceflow")
-    watch = Watch()
+    watch = LetterWatch()
     transport = AwsTransport(
         cloud.options(wait_time=timedelta(seconds=1)),
         lambda bus: bus.send.command(Pay, queue="pay.fifo").listen.to.command_queue("pay.fifo"),
@@ -84,8 +75,7 @@ async def test_a_dead_letter_keeps_its_body_and_people_read_no_secret(cloud, cap
     ) as app:
         await app.send(Pay(account="taken", card=NUMBER, payers=["Rosalind Quist"]))
         await app.send(Pay(account="refused", card=NUMBER, payers=["Rosalind Quist"]))
-        async with asyncio.timeout(LONG):
-            told = await watch.letters.get()
+        told = await watch.letter()
         [letter] = await transport.dead_letters.peek("pay.fifo")
         [record] = await app.dead_letters.query(DeadLetterFilter())
         await app.drained(timeout=LONG)

@@ -2,92 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
-from datetime import timedelta
 
 import pytest
 
-from sourceflow import (
-    App,
-    Command,
-    Entity,
-    Event,
-    Key,
-    Observer,
-    Saga,
-    View,
-    ViewModel,
-    handles,
-    projects,
-)
-from sourceflow.transports.aws import AwsTransport
-
-
-class Add(Command):
-    id: Key[str]
-    amount: int = 1
-
-
-class Added(Event):
-    id: Key[str]
-    amount: int
-
-
-class Sum(Entity):
-    id: Key[str]
-    amount: int = 0
-
-
-class SumRow(ViewModel):
-    id: Key[str]
-    amount: int = 0
-
-
-class SumSaga(Saga[Sum]):
-    @handles
-    def add(self, found: Sum | None, command: Add) -> Sum:
-        self.raise_event(Added(id=command.id, amount=command.amount))
-        return Sum(id=command.id, amount=(found.amount if found else 0) + command.amount)
-
-
-class SumRows(View[SumRow], lifecycle="async"):
-    @projects
-    def added(self, event: Added, row: SumRow | None) -> SumRow:
-        return SumRow(id=event.id, amount=(row.amount if row else 0) + event.amount)
-
-
-class Watch(Observer):
-    def __init__(self):
-        self.letters = asyncio.Queue()
-
-    def dead_lettered(self, letter):
-        self.letters.put_nowait(letter)
-
-    async def letter(self):
-        return await asyncio.wait_for(self.letters.get(), 30)
+from letter_watch import LetterWatch
+from sums import Add, Sum, SumRow, sums
 
 
 @pytest.fixture
 def watch():
-    return Watch()
+    return LetterWatch()
 
 
 @pytest.fixture
 async def app(cloud, watch):
-    transport = AwsTransport(
-        cloud.options(wait_time=timedelta(seconds=1), max_attempts=1),
-        lambda bus: (
-            bus.send.command(Add, queue="sums.fifo")
-            .raise_.event(Added, topic="sum-events")
-            .listen.to.command_queue("sums.fifo")
-            .subscribe.to.topic("sum-events")
-        ),
-        credentials=cloud.credentials,
-    )
-    app = App([SumSaga, SumRows], name="sums", observer=watch).use(transport)
-    async with app:
+    async with sums(cloud, watch) as app:
         yield app
 
 
@@ -175,7 +106,7 @@ async def test_an_event_that_nobody_here_listens_to_is_let_go(cloud, app, watch)
     await put(cloud, "sums-events", "whatever it is", type="Unheard")
     await app.drained()
 
-    assert watch.letters.empty()
+    assert watch.has_none
 
 
 async def test_an_envelope_of_sns_is_understood_where_raw_delivery_is_off(cloud, app, watch):
@@ -192,7 +123,7 @@ async def test_an_envelope_of_sns_is_understood_where_raw_delivery_is_off(cloud,
     await app.send(Add(id="1", amount=3))
     await app.drained()
     assert (await app.get(SumRow, "1")).amount == 3
-    assert watch.letters.empty()
+    assert watch.has_none
 
 
 async def test_an_envelope_of_a_foreign_topic_is_not_believed(cloud, app, watch):
