@@ -63,7 +63,7 @@ class Handover:
     @property
     def holds_back(self) -> bool:
         """Whether rows must wait for the next taking over."""
-        return self._taking or bool(self._held) or self._lost != self._found
+        return self._taking or self._lost != self._found
 
     @contextmanager
     def commit(self) -> Iterator[None]:

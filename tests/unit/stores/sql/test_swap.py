@@ -13,7 +13,6 @@ from sourceflow.bus.ports import StoresContext
 from sourceflow.messages import Codec, Registry
 from sourceflow.stores.sql import shadow as shadow_module
 from sourceflow.stores.sql.stores import SqlStores
-from sourceflow.testing.clock import settle
 
 
 def project(instances, seen):
@@ -51,7 +50,8 @@ async def test_a_row_that_is_written_during_the_swap_is_in_the_new_rows(instance
 
     async def rows(page):
         writing.append(asyncio.create_task(write()))
-        await settle()
+        await asyncio.wait(writing, timeout=0.3)  # it waits for the swap, which waits for us
+        assert not writing[0].done()
         return {each.envelope.key: instances.Listing(id=each.envelope.key) for each in page}
 
     async def write():
