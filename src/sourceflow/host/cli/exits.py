@@ -2,23 +2,76 @@
 
 from __future__ import annotations
 
-from typing import Final, NoReturn
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import typer
 
-__all__ = ("INTERRUPTED", "WRONG_INPUT", "fail", "refuse")
+from sourceflow.errors import (
+    InvalidMessageError,
+    MessageTooLargeError,
+    SourceflowError,
+    StoreConfigurationError,
+    WiringError,
+)
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = (
+    "CAME_OUT_WRONG",
+    "INTERRUPTED",
+    "WRONG_INPUT",
+    "WrongInputError",
+    "exits",
+    "fail",
+    "refuse",
+)
+
+CAME_OUT_WRONG: Final = 1
 WRONG_INPUT: Final = 2
 INTERRUPTED: Final = 130
+
+_OF_THE_CALL: Final = (
+    InvalidMessageError,
+    MessageTooLargeError,
+    StoreConfigurationError,
+    WiringError,
+)
+"""Errors that show that a call, or the App it names, is wrong before anything is done."""
+
+
+class WrongInputError(Exception):
+    """Raised when a call or its input is wrong; the text says what to do about it."""
+
+
+@contextmanager
+def exits() -> Iterator[None]:
+    """Turn what commands raise into one line on standard error and the documented exit code.
+
+    A call or an App that is wrong ends with 2, any other error of this library or of the system
+    with 1, an interruption with 130. What is none of them is a fault of ours, and keeps its stack.
+    """
+    try:
+        yield
+    except (WrongInputError, *_OF_THE_CALL) as error:
+        refuse(str(error))
+    except BrokenPipeError:  # who reads our output has gone: click ends without a word
+        raise
+    except (SourceflowError, OSError) as error:  # TimeoutError is an OSError
+        fail(str(error))
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def refuse(problem: str) -> NoReturn:
     """End because the call or its input is wrong."""
     typer.echo(f"error: {problem}", err=True)
-    raise typer.Exit(WRONG_INPUT)
+    raise typer.Exit(WRONG_INPUT) from None
 
 
 def fail(problem: str) -> NoReturn:
     """End because something came out wrong."""
     typer.echo(f"error: {problem}", err=True)
-    raise typer.Exit(1)
+    raise typer.Exit(CAME_OUT_WRONG) from None
