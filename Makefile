@@ -53,8 +53,9 @@ bench: $(VENV)/.bench ## Measure CPU a message against a hand-written loop, and 
 	$(BIN)/python -m benchmarks.encryption
 	$(BIN)/python -m benchmarks.growth
 
-docs: $(VENV)/.dev ## Check that the documents' code runs and their links lead somewhere
+docs: $(VENV)/.dev ## Run the documents' code, follow their links, build the site into site/
 	$(BIN)/python -m pytest -q tests/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 audit: $(VENV)/.dev ## Look for known vulnerabilities in what is installed
 	$(BIN)/pip-audit --strict --skip-editable

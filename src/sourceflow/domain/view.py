@@ -24,6 +24,7 @@ class View(Component, Generic[RowT_co]):
     """
 
     lifecycle: ClassVar[Lifecycle] = "inline"
+    """When it projects what is delivered in this process: with the command, or after it."""
 
     def __init_subclass__(cls, *, lifecycle: Lifecycle | None = None, **options: Any) -> None:
         super().__init_subclass__(**options)

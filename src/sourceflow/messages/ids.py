@@ -64,3 +64,4 @@ def _beginning(milliseconds: int, head: int) -> str:
 
 
 new_message_id = MessageIds().new
+"""Return a new id: a UUID of version 7. Ids of one process grow."""

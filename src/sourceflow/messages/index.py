@@ -45,7 +45,19 @@ _MAX_INTEGER: Final = 10**1_000
 
 
 class IndexKind(Enum):
-    """What a database sorts a field as; the values are part of names in databases."""
+    """What a database sorts a field as; the values are part of names in databases.
+
+    Attributes:
+        TEXT: A text, by its characters.
+        INTEGER: A whole number of 64 bits.
+        BIG_INTEGER: A whole number of any size.
+        FLOAT: A number with a floating point.
+        DECIMAL: An exact number.
+        BOOLEAN: False before true.
+        DATETIME: A moment.
+        DATE: A day.
+        UUID: A UUID, by its digits.
+    """
 
     TEXT = "text"
     INTEGER = "integer"

@@ -38,14 +38,31 @@ SensitiveKind = Literal[
 """What a sensitive value is, which says how much of it people may read."""
 
 CARD: Final = "card"
+"""A card number: its last four digits are shown."""
+
 EMAIL: Final = "email"
+"""An address of e-mail: its domain is shown."""
+
 PHONE: Final = "phone"
+"""A phone number: its last four digits are shown."""
+
 SSN: Final = "ssn"
+"""A social security number: its last four digits are shown."""
+
 NAME: Final = "name"
+"""The name of a person: its first letters are shown."""
+
 IP_ADDRESS: Final = "ip_address"
+"""An address of IP version 4: its first number is shown."""
+
 PASSWORD: Final = "password"  # noqa: S105 - a kind of value, not a password
+"""A password: nothing is shown."""
+
 API_KEY: Final = "api_key"
+"""A key of an API: its first and last four characters are shown, if it is long."""
+
 CUSTOM: Final = "custom"
+"""Anything else: nothing is shown."""
 
 REDACTED: Final = "***REDACTED***"
 """What stands for a value of which nothing may be read."""

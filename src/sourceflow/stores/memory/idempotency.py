@@ -45,6 +45,7 @@ class InMemoryIdempotency:
     """
 
     cleanup_interval: Final = timedelta(minutes=1)
+    """How long an App waits between two cleanings."""
 
     def __init__(self, *, capacity: int = CAPACITY, clock: Clock | None = None) -> None:
         if capacity < 1:

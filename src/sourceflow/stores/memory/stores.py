@@ -36,6 +36,7 @@ class MemoryStores:
     """
 
     durable = False
+    """A commit goes with the process."""
 
     def __init__(self) -> None:
         self._state = State()

@@ -63,6 +63,7 @@ class SqlStores:
     """
 
     durable = True
+    """A commit outlives the process."""
 
     def __init__(
         self,

@@ -1,0 +1,137 @@
+"""The site builds without a warning, shows the whole API, and needs nothing from elsewhere."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+#: Pages that the list of decisions leads to, instead of the navigation.
+LISTED = "docs/adr/"
+
+
+@pytest.fixture(scope="module")
+def site(root, tmp_path_factory):
+    """The site, built as `make docs` builds it."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder]
+    done = subprocess.run(
+        command,
+        cwd=root,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONWARNINGS": "default"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "WARNING" not in done.stderr
+    return folder
+
+
+class Page(HTMLParser):
+    """What a page of the site holds."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.ids = set()
+        self.loaded = []
+        self.links = []
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.ids.add(given.get("id"))
+        if tag in {"script", "img", "iframe", "source"}:
+            self.loaded.append(given.get("src"))
+        if tag == "link" and given.get("rel") in {"stylesheet", "preconnect", "icon"}:
+            self.loaded.append(given["href"])
+        if tag == "a":
+            self.links.append(given.get("href") or "")
+
+
+@pytest.fixture(scope="module")
+def pages(site):
+    return {str(path.relative_to(site)): Page(path) for path in site.rglob("*.html")}
+
+
+@pytest.fixture(scope="module")
+def api(pages):
+    """The anchors of the reference."""
+    return {
+        each
+        for name, page in pages.items()
+        if name.startswith("reference/api/")
+        for each in page.ids
+    }
+
+
+def test_every_page_is_in_the_navigation(documents, root):
+    _, _, nav = (root / "mkdocs.yml").read_text().partition("\nnav:\n")
+    listed = {f"docs/{each}" for each in re.findall(r"([\w./-]+\.md)$", nav, re.MULTILINE)}
+
+    missing = {
+        name
+        for name in documents
+        if name.startswith("docs/") and not re.match(rf"{LISTED}(?!README)", name)
+    } - listed
+    assert not missing, f"add {', '.join(sorted(missing))} to the nav of mkdocs.yml"
+
+
+def test_a_page_links_to_pages_that_are_there(pages, site):
+    """What the build does not look at: links to what stands outside of docs/ in a checkout."""
+    lost = [
+        (name, link)
+        for name, page in pages.items()
+        for link in page.links
+        if not re.match(r"[a-z]+:|#|$|/", link)
+        and not (site / name).parent.joinpath(link.partition("#")[0]).exists()
+    ]
+    assert lost == []
+
+
+def test_nothing_is_loaded_from_elsewhere(pages):
+    loaded = {each for page in pages.values() for each in page.loaded if each}
+
+    assert loaded
+    assert {each for each in loaded if re.match(r"(?:https?:)?//", each)} == set()
+
+
+def test_the_reference_shows_every_public_name(api, root):
+    tree = ast.parse((root / "tests/unit/test_public_names.py").read_text())
+    (frozen,) = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "FROZEN"
+    ]
+    # A name of several packages is shown once, where most programs import it from.
+    repeat = {"sourceflow.domain", "sourceflow.messages"}
+    shown = {name for package in ("sourceflow", "sourceflow.bus.ports") for name in frozen[package]}
+    assert [
+        f"{package}.{name}"
+        for package, names in frozen.items()
+        for name in names
+        if not {f"{package}.{name}", f"sourceflow.messages.{name}.{name}"} & api
+        and not (package in repeat and name in shown)
+    ] == []
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        "sourceflow.App.find",
+        "sourceflow.App.rebuild",
+        "sourceflow.Saga.send",
+        "sourceflow.errors.CircuitOpenError",
+        "sourceflow.stores.sql.SqlStores.migrate",
+        "sourceflow.testing.LocalAws.refuse",
+        "sourceflow.transports.aws.AwsTransport.circuits",
+    ],
+)
+def test_the_reference_shows_members_own_and_inherited(api, member):
+    assert member in api
