@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
+from datetime import timedelta
 
-import pytest
-from hypothesis import HealthCheck, given, settings
+import msgspec
+from fuzz import fuzzed
+from hypothesis import given
 from hypothesis import strategies as st
 
-from run_size import sized
-from sourceflow import App, Command, Entity, Event, Key, Saga, View, ViewModel, handles, projects
+from sourceflow import (
+    App,
+    Command,
+    Entity,
+    Event,
+    Key,
+    Observer,
+    Saga,
+    View,
+    ViewModel,
+    handles,
+    projects,
+)
 from sourceflow.bus.outcome import Done, Duplicate, Ignored, Rejected, RetryLater
 from sourceflow.bus.ports import Delivery
+from sourceflow.clock import SystemClock
+from sourceflow.resilience.task_scope import TaskScope
+from sourceflow.transports.aws import LocalKeyProvider
+from sourceflow.transports.aws.encryption import Cipher, DecryptingReceiver
 
 REASONS = {"Malformed", "WrongKind", "Rejected", "UnknownType"}
 
@@ -103,29 +121,83 @@ deliveries = st.builds(
 )
 
 
-async def received(arrived):
-    """Return how each message ends, and what a good one behind them has done."""
+@asynccontextmanager
+async def receiving():
+    """Serve an App that messages can be handed to."""
     app = App([SumSaga, SumRows], name="sums")
     async with app:
-        receive = app._engine.receiver.receive
-        outcomes = [await receive(each) for each in arrived]
-        good = document("command", id="good", source="/us", subject="good", data={"id": "good"})
-        last = Delivery(json.dumps(good).encode(), "Add", "command", "sums.fifo", 1, None)
-        return outcomes, await receive(last)
+        yield app._engine.receiver.receive
 
 
-@pytest.mark.timeout(1800)  # for the full size
-@given(st.lists(deliveries, min_size=1, max_size=5))
-@settings(
-    max_examples=sized(100, full=20_000),
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-def test_any_damaged_message_ends_and_the_next_one_is_handled(arrived):
-    outcomes, last = asyncio.run(received(arrived))
+def good():
+    whole = document("command", id="good", source="/us", subject="good", data={"id": "good"})
+    return Delivery(json.dumps(whole).encode(), "Add", "command", "sums.fifo", 1, None)
 
+
+def check(outcomes, reasons):
     for outcome in outcomes:
         assert isinstance(outcome, Done | Duplicate | Ignored | Rejected | RetryLater)
         if isinstance(outcome, Rejected | RetryLater):
-            assert outcome.reason in REASONS
+            assert outcome.reason in reasons
+
+
+@fuzzed(20_000)
+@given(st.lists(deliveries, min_size=1, max_size=5))
+def test_any_damaged_message_ends_and_the_next_one_is_handled(arrived):
+    async def received():
+        async with receiving() as receive:
+            return [await receive(each) for each in arrived], await receive(good())
+
+    outcomes, last = asyncio.run(received())
+
+    check(outcomes, REASONS)
+    assert last == Done()
+
+
+QUEUE = "arn:aws:sqs:us-east-1:000000000000:sums.fifo"
+headers = st.fixed_dictionaries(
+    {
+        "message_id": st.just("m-1") | st.text(st.characters(codec="utf-8"), max_size=5),
+        "type_name": st.sampled_from(["Add", "Added", "os.system", ""]),
+        "source": st.sampled_from(["/elsewhere", "/us", ""]),
+        "destination": st.sampled_from([QUEUE, QUEUE, QUEUE, QUEUE + "-of-others"]),
+    }
+)
+damages = st.none() | st.tuples(st.integers(0), st.integers(0, 4), st.binary(max_size=4))
+
+
+@fuzzed(20_000)
+@given(st.lists(st.tuples(deliveries, headers, damages), min_size=1, max_size=5))
+def test_any_damaged_encrypted_message_ends_and_the_next_one_is_handled(arrived):
+    """What was encrypted may be anything: whoever has the key may have written it."""
+
+    async def received():
+        async with receiving() as receive, TaskScope() as tasks:
+            cipher = Cipher.of(
+                LocalKeyProvider(), tasks=tasks, clock=SystemClock(), lifetime=timedelta(minutes=5)
+            )
+            decrypting = DecryptingReceiver(
+                receive,
+                cipher=cipher,
+                destinations={QUEUE},
+                subscribed={"Added"},
+                requires=False,
+                observer=Observer(),
+            )
+            outcomes = []
+            for delivery, header, damage in arrived:
+                body = (await cipher.encrypt(delivery.body, **header)).encode()
+                if damage is not None:
+                    at, cut, more = damage
+                    at %= len(body)
+                    body = body[:at] + more + body[at + cut :]
+                outcomes.append(await decrypting(msgspec.structs.replace(delivery, body=body)))
+            fields = {"message_id": "good", "type_name": "Add", "source": "/us"}
+            body = await cipher.encrypt(good().body, destination=QUEUE, **fields)
+            last = await decrypting(msgspec.structs.replace(good(), body=body.encode()))
+            return outcomes, last
+
+    outcomes, last = asyncio.run(received())
+
+    check(outcomes, {*REASONS, "DecryptionFailed"})
     assert last == Done()

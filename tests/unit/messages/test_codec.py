@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+from fuzz import fuzzed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -447,6 +448,7 @@ envelopes = st.builds(
 )
 
 
+@fuzzed(5_000)
 @given(envelopes)
 def test_any_message_is_read_as_it_was_written(sent):
     codec = Codec(Registry([PlaceOrder, OrderPlaced]))
@@ -469,11 +471,13 @@ def read_or_refuse(body, hint):
 hints = st.sampled_from([None, "orders.place", "OrderPlaced"])
 
 
+@fuzzed(50_000)
 @given(st.binary(), hints)
 def test_any_bytes_are_read_or_refused(body, hint):
     read_or_refuse(body, hint)
 
 
+@fuzzed(50_000)
 @given(
     st.data(),
     hints,
@@ -496,11 +500,13 @@ attributes = ("specversion", "id", "source", "type", "time", "kind", "data", "su
 attributes = (*attributes, "dataversion", "entitysequence", "correlationid", "causationid", "x")
 
 
+@fuzzed(20_000)
 @given(st.dictionaries(st.sampled_from(attributes), json_values, max_size=4), hints)
 def test_any_values_of_attributes_are_read_or_refused(changes, hint):
     read_or_refuse(document(**changes), hint)
 
 
+@fuzzed(20_000)
 @given(
     st.dictionaries(
         st.sampled_from(["order_id", "total", "note", "lines", "weights", "due"]), json_values

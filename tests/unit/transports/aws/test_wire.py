@@ -5,6 +5,9 @@ import uuid
 from uuid import UUID
 
 import pytest
+from fuzz import fuzzed
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sourceflow import Command, Key
 from sourceflow.transports.aws.client import AttributeValue, ReceivedMessage
@@ -145,6 +148,55 @@ def test_nothing_else_is_believed_to_be_an_envelope_of_sns(body, topics):
     arrived = read_arrived(received(body), topics)
 
     assert (arrived.body, arrived.type_hint) == (body.encode(), None)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=6,
+)
+fields = st.sampled_from(
+    ["Type", "TopicArn", "Message", "MessageAttributes", "Subject", "message", "type"]
+)
+attributes = st.dictionaries(
+    st.sampled_from(["type", "sourceflow-dead-letter", "content-type", "x"]),
+    st.text(max_size=5) | values.map(json.dumps),
+    max_size=3,
+)
+
+
+@st.composite
+def notifications(draw):
+    """Draw an envelope of SNS with other values, and with characters cut out and put in."""
+    whole = json.loads(notification(draw(st.text(max_size=5)), type="Opened"))
+    whole.update(draw(st.dictionaries(fields, values, max_size=2)))
+    body = json.dumps(whole, ensure_ascii=draw(st.booleans()))
+    for _ in range(draw(st.integers(0, 2))):
+        at = draw(st.integers(0, len(body)))
+        more = draw(
+            st.text(st.characters(codec="utf-8"), max_size=3)
+            | st.sampled_from(["\\ud800", "[" * 3000, "9" * 5000, "1e999999", "\\u0000"])
+        )
+        body = body[:at] + more + body[at + draw(st.integers(0, 3)) :]
+    return body
+
+
+@fuzzed(50_000)
+@given(notifications(), attributes)
+def test_any_damaged_envelope_of_sns_is_opened_or_taken_as_it_is(body, beside):
+    arrived = read_arrived(received(body, **beside), {TOPIC})
+
+    if arrived.body != body.encode():
+        inside = json.loads(body)
+        assert (inside["Type"], inside["TopicArn"]) == ("Notification", TOPIC)
+        assert arrived.body == inside["Message"].encode()
+        assert "type" not in beside
+    else:
+        assert arrived.type_hint == beside.get("type")
+    on_a_command_queue = read_arrived(received(body, **beside), ())
+    assert on_a_command_queue.body == body.encode()
+    assert on_a_command_queue.type_hint == beside.get("type")
+    assert envelope_id(arrived.body) is None or len(envelope_id(arrived.body)) <= 255
 
 
 def test_a_dead_letter_that_comes_back_names_its_subscribers():

@@ -5,6 +5,7 @@ from base64 import b64decode, b64encode
 from datetime import timedelta
 
 import pytest
+from fuzz import fuzzed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,6 +74,7 @@ async def test_what_is_inside_must_be_a_document(seal, cipher, document):
         await cipher.decrypt(body, destinations={QUEUE})
 
 
+@fuzzed(5_000)
 @given(at=st.integers(min_value=0), change=st.integers(min_value=1, max_value=255))
 def test_no_byte_can_be_changed(at, change):
     async def decrypt_changed():
@@ -92,6 +94,7 @@ def test_no_byte_can_be_changed(at, change):
     asyncio.run(decrypt_changed())
 
 
+@fuzzed(5_000)
 @given(at=st.integers(min_value=0), letter=st.integers(min_value=0, max_value=255))
 def test_no_character_of_the_text_can_be_changed(at, letter):
     async def decrypt_changed():
@@ -112,6 +115,7 @@ def test_no_character_of_the_text_can_be_changed(at, letter):
     asyncio.run(decrypt_changed())
 
 
+@fuzzed(5_000)
 @given(cut=st.integers(min_value=1), more=st.binary(max_size=40))
 def test_nothing_can_be_cut_off_or_added(cut, more):
     async def decrypt_changed():
