@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import pytest
 from sourceflow.testing import LocalAws
 from sourceflow.transports.aws import AwsOptions
 from sourceflow.transports.aws.client import StaticCredentials
+from sourceflow.transports.aws.client._botocore import new_session
 from sourceflow.transports.aws.control_plane import ControlPlane
 
 REGION = "us-east-1"
@@ -52,6 +54,24 @@ class Cloud:
         )
 
 
+class Kms:
+    """KMS, as an administrator calls it."""
+
+    def __init__(self, client):
+        self._client = client
+
+    async def call(self, operation, **parameters):
+        return await asyncio.to_thread(getattr(self._client, operation), **parameters)
+
+    async def key(self):
+        return (await self.call("create_key"))["KeyMetadata"]["Arn"]
+
+    async def alias(self, arn):
+        name = f"alias/{secrets.token_hex(6)}"
+        await self.call("create_alias", AliasName=name, TargetKeyId=arn.rpartition("/")[2])
+        return name
+
+
 @pytest.fixture(
     params=["LocalAws", pytest.param("LocalStack", marks=pytest.mark.localstack)],
 )
@@ -77,3 +97,17 @@ async def control_plane(url, credentials):
         yield plane
     finally:
         await plane.aclose()
+
+
+@pytest.fixture
+async def kms(cloud):
+    client = await asyncio.to_thread(
+        new_session().create_client,
+        "kms",
+        region_name="us-east-1",
+        endpoint_url=cloud.endpoint_url,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    yield Kms(client)
+    client.close()

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import sys
 from base64 import b64decode
+from collections import Counter
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
@@ -16,13 +17,11 @@ from urllib.parse import parse_qs
 import pytest
 
 from letter_watch import LetterWatch
-from sourceflow import App, Command, Entity, Event, Key, Saga, View, ViewModel, handles
-from sourceflow import projects as project
-from sourceflow.errors import KeyUnavailableError
-from sourceflow.testing import LocalAws, ManualClock
-from sourceflow.transports.aws import AwsOptions, AwsTransport, ListenerState, LocalKeyProvider
+from sourceflow import App, Command, Key, Saga, handles
+from sourceflow.transports.aws import AwsTransport, LocalKeyProvider
 from sourceflow.transports.aws.client.base import ServiceClient
 from sourceflow.transports.aws.encryption import is_sealed
+from ticks import Clockwork, Tick, Ticking, Ticks, TickViews, only_sending, tick_app, ticking
 
 BANK = Path(__file__).parents[3] / "examples" / "bank" / "bank.py"
 LONG = 60
@@ -39,33 +38,9 @@ def load_bank():
 bank = sys.modules.get("bank") or load_bank()
 
 
-class Keys(LocalKeyProvider):
-    """A key service whose calls are counted, and which can be switched off."""
-
-    def __init__(self, key=b"k" * 32):
-        super().__init__(key)
-        self.is_away = False
-        self.generated = []
-        self.decrypted = []
-
-    async def generate(self, context):
-        self._check()
-        self.generated.append(context["destination"].rpartition(":")[2])
-        return await super().generate(context)
-
-    async def decrypt(self, key_id, encrypted, context):
-        self._check()
-        self.decrypted.append(context["destination"].rpartition(":")[2])
-        return await super().decrypt(key_id, encrypted, context)
-
-    def _check(self):
-        if self.is_away:
-            raise KeyUnavailableError("the key is disabled")
-
-
 @pytest.fixture
 def keys():
-    return Keys()
+    return LocalKeyProvider()
 
 
 @pytest.fixture
@@ -75,27 +50,39 @@ def watch():
 
 @pytest.fixture
 def captured(monkeypatch):
-    """Every request to SQS and SNS that carries messages, as it leaves the client."""
+    """Every request to SQS, SNS and KMS, as it leaves the client: its operation and its body."""
     requests = []
     original = ServiceClient._call
 
     async def call(self, operation, body, **more):
-        if operation in {"SendMessageBatch", "PublishBatch"}:
-            requests.append((operation, body))
+        requests.append((operation, body))
         return await original(self, operation, body, **more)
 
     monkeypatch.setattr(ServiceClient, "_call", call)
     return requests
 
 
-def bodies_of(operation, request):
-    if operation == "SendMessageBatch":
-        return [entry["MessageBody"] for entry in json.loads(request)["Entries"]]
-    form = parse_qs(request.decode())
-    return [values[0] for name, values in form.items() if name.endswith(".Message")]
+def bodies_of(requests):
+    """Return the body of every message in requests."""
+    bodies = []
+    for operation, request in requests:
+        if operation == "SendMessageBatch":
+            bodies += [entry["MessageBody"] for entry in json.loads(request)["Entries"]]
+        elif operation == "PublishBatch":
+            form = parse_qs(request.decode())
+            bodies += [values[0] for name, values in form.items() if name.endswith(".Message")]
+    return bodies
 
 
-async def test_the_bank_runs_and_every_body_on_the_wire_is_ciphertext(cloud, keys, captured):
+def destinations_of(requests, operation):
+    """Return how often KMS was called for each destination."""
+    contexts = [
+        json.loads(request)["EncryptionContext"] for name, request in requests if name == operation
+    ]
+    return Counter(context["destination"].rpartition(":")[2] for context in contexts)
+
+
+async def test_the_bank_runs_and_every_body_on_the_wire_is_ciphertext(cloud, kms, captured):
     def configure(bus):
         send = bus.send
         for command in (bank.OpenAccount, bank.Deposit, bank.Withdraw, bank.CloseAccount):
@@ -107,11 +94,13 @@ async def test_the_bank_runs_and_every_body_on_the_wire_is_ciphertext(cloud, key
 
     transport = AwsTransport(
         cloud.options(
-            wait_time=timedelta(seconds=1), enable_encryption=True, require_encryption=True
+            wait_time=timedelta(seconds=1),
+            enable_encryption=True,
+            require_encryption=True,
+            kms_key_id=await kms.key(),
         ),
         configure,
         credentials=cloud.credentials,
-        keys=keys,
     )
     async with App(bank.COMPONENTS, name="bank").use(transport) as app:
         accounts = app.aggregate(bank.Accounts)
@@ -123,42 +112,23 @@ async def test_the_bank_runs_and_every_body_on_the_wire_is_ciphertext(cloud, key
         row = await app.get(bank.AccountView, "acct-4711")
 
     assert (row.balance, row.closed_because) == (Decimal(1300), "moved to Ghent")
-    bodies = [body for each in captured for body in bodies_of(*each)]
+    bodies = bodies_of(captured)
     assert len(bodies) == 8
+    assert {name for name, _ in captured if "Send" in name or "Publish" in name} == {
+        "SendMessageBatch",
+        "PublishBatch",
+    }
     for body in bodies:
         assert is_sealed(body.encode())
     for secret in (b"acct-4711", b"Johanna", b"Ghent", b"1300"):
         assert not any(secret in request for _, request in captured)
         assert not any(secret in b64decode(body) for body in bodies)
-    assert set(keys.generated) == {f"{cloud.prefix}accounts.fifo"}
-    assert len(keys.generated) == len(keys.decrypted) == 2  # a queue and a topic of one name
-
-
-class Tick(Command):
-    id: Key[str]
+    for operation in ("GenerateDataKey", "Decrypt"):  # a queue and a topic of one name
+        assert destinations_of(captured, operation) == {f"{cloud.prefix}accounts.fifo": 2}
 
 
 class Tock(Command):
     id: Key[str]
-
-
-class Ticked(Event):
-    id: Key[str]
-
-
-class Clockwork(Entity):
-    id: Key[str]
-
-
-class Ticks(ViewModel):
-    id: Key[str]
-
-
-class Ticking(Saga[Clockwork]):
-    @handles
-    def tick(self, entity: Clockwork | None, command: Tick) -> Clockwork:
-        self.raise_event(Ticked(id=command.id))
-        return Clockwork(id=command.id)
 
 
 class Tocking(Saga[Clockwork]):
@@ -167,48 +137,37 @@ class Tocking(Saga[Clockwork]):
         return Clockwork(id=command.id)
 
 
-class TickViews(View[Ticks]):
-    @project
-    def ticked(self, event: Ticked) -> Ticks:
-        return Ticks(id=event.id)
-
-
-def ticking(bus):
-    return (
-        bus.send.command(Tick, queue="ticks")
-        .raise_.event(Ticked, topic="ticked")
-        .listen.to.command_queue("ticks")
-        .subscribe.to.topic("ticked")
-    )
-
-
 @asynccontextmanager
 async def ticker(cloud, keys, *, configure=ticking, watch=None, components=None, **options):
-    transport = AwsTransport(
+    encrypts = keys is not None or "kms_key_id" in options
+    app, transport = tick_app(
         cloud.options(
-            **{"wait_time": timedelta(seconds=1), "enable_encryption": keys is not None, **options}
+            **{"wait_time": timedelta(seconds=1), "enable_encryption": encrypts, **options}
         ),
         configure,
         credentials=cloud.credentials,
         keys=keys,
+        components=components,
+        observer=watch,
     )
-    parts = [Ticking, TickViews] if components is None else components
-    async with App(parts, name="ticker", observer=watch).use(transport) as app:
+    async with app:
         yield app, transport
 
 
-async def test_ten_thousand_messages_cost_two_keys_a_destination_at_most(cloud, keys):
+async def test_ten_thousand_messages_cost_two_keys_a_destination_at_most(cloud, kms, captured):
     if cloud.local is None:
         pytest.skip("the count is the same on LocalStack, where it takes minutes")
-    async with ticker(cloud, keys, max_concurrent_calls=50) as (app, _):
+    async with ticker(cloud, None, kms_key_id=await kms.key(), max_concurrent_calls=50) as (app, _):
         await app.send_many([Tick(id=str(number)) for number in range(10_000)])
         await app.drained(timeout=LONG)
         assert await app.get(Ticks, "9999")
 
-    places = {f"{cloud.prefix}{name}" for name in ("ticks", "ticked")}
-    for calls in (keys.generated, keys.decrypted):
-        assert set(calls) == places
-        assert all(calls.count(place) <= 2 for place in places)
+    assert len(bodies_of(captured)) == 20_000
+    for operation in ("GenerateDataKey", "Decrypt"):
+        asked = destinations_of(captured, operation)
+        assert set(asked) == {f"{cloud.prefix}{name}" for name in ("ticks", "ticked")}
+        assert max(asked.values()) <= 2
+        assert asked.total() == cloud.local.calls[operation]
 
 
 async def test_in_clear_is_refused_where_encryption_is_required(cloud, keys, watch):
@@ -226,7 +185,7 @@ async def test_in_clear_is_refused_where_encryption_is_required(cloud, keys, wat
 
 
 async def test_a_key_of_others_makes_a_dead_letter_at_once(cloud, keys, watch):
-    strange = Keys(b"s" * 32)
+    strange = LocalKeyProvider()
     async with ticker(cloud, strange, components=[], configure=only_sending) as (app, _):
         await app.send(Tick(id="1"))
     async with ticker(cloud, keys, watch=watch) as (app, transport):
@@ -239,10 +198,6 @@ async def test_a_key_of_others_makes_a_dead_letter_at_once(cloud, keys, watch):
         assert await app.find(Clockwork, "2")
         [queued] = await transport.dead_letters.peek("ticks")
         assert queued.problem.startswith("DecryptionFailedError")
-
-
-def only_sending(bus):
-    return bus.send.command(Tick, queue="ticks")
 
 
 async def test_an_app_without_a_key_loses_nothing_that_is_encrypted(cloud, keys, watch):
@@ -303,82 +258,3 @@ async def test_a_copy_in_another_queue_is_refused(cloud, keys, watch):
     async with ticker(cloud, keys, watch=watch):
         await put(cloud, "ticks", stolen)
         assert (await watch.letter()).reason == "DecryptionFailed"
-
-
-def manual_app(aws, clock, keys, *, configure=ticking, components=(Ticking, TickViews), watch=None):
-    transport = AwsTransport(
-        AwsOptions(region="us-east-1", endpoint_url=aws.endpoint_url, enable_encryption=True),
-        configure,
-        credentials=aws.static_credentials(),
-        keys=keys,
-    )
-    app = App(list(components), name="ticker", observer=watch, clock=clock).use(transport)
-    return app, transport
-
-
-async def test_a_key_that_is_disabled_for_ten_minutes_pauses_the_work_and_loses_nothing(
-    keys, watch
-):
-    clock = ManualClock()
-    async with LocalAws(clock=clock) as aws:
-        sender, _ = manual_app(aws, clock, keys, configure=only_sending, components=())
-        async with sender:
-            await sender.send_many([Tick(id=str(number)) for number in range(50)])
-
-        keys.is_away = True
-        app, transport = manual_app(aws, clock, keys, watch=watch)
-        async with app:
-            with pytest.raises(KeyUnavailableError):
-                await app.send(Tick(id="refused"))
-            await leap(clock, timedelta(minutes=10))
-            states = {each.queue: each.state for each in transport.listeners}
-            assert states["ticks"] is ListenerState.PAUSED
-            assert watch.has_none
-            assert await app.find(Clockwork, "0") is None
-
-            keys.is_away = False
-            for number in range(50):
-                await eventually(clock, lambda key=str(number): app.find(Ticks, key))
-            await app.send(Tick(id="after"))
-            await eventually(clock, lambda: app.find(Ticks, "after"))
-            assert {each.state for each in transport.listeners} == {ListenerState.RECEIVING}
-            assert watch.has_none
-
-
-async def test_what_a_handler_sends_while_the_key_is_disabled_waits_in_the_outbox(keys, watch):
-    clock = ManualClock()
-    async with LocalAws(clock=clock) as aws:
-        app, _ = manual_app(
-            aws,
-            clock,
-            keys,
-            configure=lambda bus: bus.raise_.event(Ticked, topic="ticked").subscribe.to.topic(
-                "ticked"
-            ),
-            watch=watch,
-        )
-        async with app:
-            keys.is_away = True
-            await app.send(Tick(id="1"))
-            await leap(clock, timedelta(minutes=10))
-            assert await app.find(Clockwork, "1")
-            assert await app.find(Ticks, "1") is None
-
-            keys.is_away = False
-            await eventually(clock, lambda: app.find(Ticks, "1"))
-            assert watch.has_none
-
-
-async def leap(clock, time):
-    left = time
-    while left > timedelta(0):
-        await clock.advance(timedelta(seconds=1))
-        await asyncio.sleep(0.001)
-        left -= timedelta(seconds=1)
-
-
-async def eventually(clock, look):
-    async with asyncio.timeout(LONG):
-        while not await look():
-            await clock.advance(timedelta(milliseconds=500))
-            await asyncio.sleep(0.001)

@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
 
 from letter_watch import LetterWatch
-from sourceflow import App, Command, Entity, Key, Saga, handles
 from sourceflow.bus.outcome import Paused
 from sourceflow.errors import AwsKeyError, DependencyError
-from sourceflow.transports.aws import AwsTransport, ListenerState
-from sourceflow.transports.aws.client._botocore import new_session
+from sourceflow.transports.aws import ListenerState
+from ticks import Clockwork, Tick, Ticking, tick_app
 
 LONG = 60
-
-
-class Tick(Command):
-    id: Key[str]
-
-
-class Clockwork(Entity):
-    id: Key[str]
-
-
-class Ticking(Saga[Clockwork]):
-    @handles
-    def tick(self, entity: Clockwork | None, command: Tick) -> Clockwork:
-        return Clockwork(id=command.id)
 
 
 class Watch(LetterWatch):
@@ -51,24 +35,6 @@ class Watch(LetterWatch):
                 await self._paused.get()
 
 
-class Kms:
-    """KMS, as an administrator calls it."""
-
-    def __init__(self, client):
-        self._client = client
-
-    async def call(self, operation, **parameters):
-        return await asyncio.to_thread(getattr(self._client, operation), **parameters)
-
-    async def key(self):
-        return (await self.call("create_key"))["KeyMetadata"]["Arn"]
-
-    async def alias(self, arn):
-        name = f"alias/{secrets.token_hex(6)}"
-        await self.call("create_alias", AliasName=name, TargetKeyId=id_of(arn))
-        return name
-
-
 def id_of(arn):
     """Return a key's id: LocalStack points aliases at nothing else."""
     return arn.rpartition("/")[2]
@@ -79,34 +45,21 @@ def watch():
     return Watch()
 
 
-@pytest.fixture
-async def kms(cloud):
-    client = await asyncio.to_thread(
-        new_session().create_client,
-        "kms",
-        region_name="us-east-1",
-        endpoint_url=cloud.endpoint_url,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
-    yield Kms(client)
-    client.close()
-
-
 @asynccontextmanager
 async def ticker(cloud, *, listens, watch=None, **options):
     def configure(bus):
         sending = bus.send.command(Tick, queue="ticks.fifo")
         return sending.listen.to.command_queue("ticks.fifo") if listens else sending
 
-    transport = AwsTransport(
+    app, transport = tick_app(
         # No long polls: one that is cut off at the end of an App takes what comes for the next one.
         cloud.options(wait_time=timedelta(0), enable_encryption=True, **options),
         configure,
         credentials=cloud.credentials,
+        components=[Ticking] if listens else [],
+        observer=watch,
     )
-    parts = [Ticking] if listens else []
-    async with App(parts, name="ticker", observer=watch).use(transport) as app:
+    async with app:
         yield app, transport
 
 
@@ -123,6 +76,37 @@ async def test_an_alias_may_move_while_messages_are_under_way(cloud, kms, watch)
         kms_key_id=alias,
         decrypt_key_ids=(before,),
         require_encryption=True,
+    ) as (app, _):
+        await app.send(Tick(id="after"))
+        await app.drained(timeout=LONG)
+        assert await app.get(Clockwork, "before")
+        assert await app.get(Clockwork, "after")
+    assert watch.has_none
+
+
+async def test_an_alias_may_move_while_a_receiver_runs(cloud, kms, watch):
+    before, after = await kms.key(), await kms.key()
+    alias = await kms.alias(before)
+    async with ticker(cloud, listens=True, watch=watch, kms_key_id=alias) as (app, _):
+        await app.send(Tick(id="before"))
+        await app.drained(timeout=LONG)
+        await kms.call("update_alias", AliasName=alias, TargetKeyId=id_of(after))
+        async with ticker(cloud, listens=False, kms_key_id=alias) as (sender, _):
+            await sender.send(Tick(id="after"))
+        await app.send(Tick(id="with the old data key"))
+        await app.drained(timeout=LONG)
+        for key in ("before", "after", "with the old data key"):
+            assert await app.get(Clockwork, key)
+    assert watch.has_none
+
+
+async def test_a_key_may_be_rotated_while_messages_are_under_way(cloud, kms, watch):
+    arn = await kms.key()
+    async with ticker(cloud, listens=False, kms_key_id=arn) as (app, _):
+        await app.send(Tick(id="before"))
+    await kms.call("rotate_key_on_demand", KeyId=arn)
+    async with ticker(
+        cloud, listens=True, watch=watch, kms_key_id=arn, require_encryption=True
     ) as (app, _):
         await app.send(Tick(id="after"))
         await app.drained(timeout=LONG)

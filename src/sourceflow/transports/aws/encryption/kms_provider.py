@@ -25,7 +25,10 @@ __all__ = ("KmsKeyProvider",)
 log = logging.getLogger(__name__)
 
 LOOK: Final = 60.0
-"""Seconds between two looks at where aliases lead: a stranger's messages could ask for many."""
+"""Seconds for which a key that no alias leads to counts as a stranger's."""
+
+MOST_LOOKS: Final = 10
+"""Looks in that time at where aliases lead: a stranger's messages could name many keys."""
 
 
 class KmsKeyProvider:
@@ -54,7 +57,7 @@ class KmsKeyProvider:
         self._allowed = {name for name in names if _is_key_arn(name)}
         self._resolved: set[str] = set()
         self._clock = clock
-        self._looked_at: float | None = None
+        self._strangers: dict[str, float] = {}
         self._looking = asyncio.Lock()
 
     async def generate(self, context: Mapping[str, str]) -> GeneratedKey:
@@ -90,12 +93,20 @@ class KmsKeyProvider:
         if key_arn in self._allowed:
             return True
         async with self._looking:
-            now = self._clock.monotonic()
-            if self._looked_at is None or now >= self._looked_at + LOOK:
-                for name in self._names:
-                    await self._resolve(name)
-                self._looked_at = now
+            await self._look_for(key_arn)
         return key_arn in self._allowed
+
+    async def _look_for(self, key_arn: str) -> None:
+        """Look whether an alias leads to a key by now, unless that was looked for just before."""
+        now = self._clock.monotonic()
+        self._strangers = {key: until for key, until in self._strangers.items() if now < until}
+        if key_arn in self._allowed or key_arn in self._strangers:
+            return
+        if len(self._strangers) < MOST_LOOKS:
+            for name in self._names:
+                await self._resolve(name)
+            if key_arn not in self._allowed:
+                self._strangers[key_arn] = now + LOOK
 
     async def _resolve(self, name: str) -> None:
         """Find the key that an alias or id leads to now.
