@@ -498,6 +498,7 @@ json_values = st.recursive(
 )
 attributes = ("specversion", "id", "source", "type", "time", "kind", "data", "subject", "depth")
 attributes = (*attributes, "dataversion", "entitysequence", "correlationid", "causationid", "x")
+attributes = (*attributes, "dataschema", "datacontenttype", "Upper")
 
 
 @fuzzed(20_000)

@@ -5,6 +5,8 @@ from base64 import b64decode, b64encode
 from datetime import timedelta
 
 import pytest
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fuzz import fuzzed
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +26,27 @@ async def test_what_was_encrypted_is_decrypted_and_nothing_of_it_is_seen(seal, c
     assert b"4242" not in body
     assert b"4242" not in b64decode(body)
     assert await cipher.decrypt(body, destinations={QUEUE}, type_hint="Pay") == DOCUMENT
+
+
+async def test_any_other_program_decrypts_it_as_the_reference_says(tasks, clock):
+    """All that stands before the nonce is authenticated, and each field of it on its own."""
+
+    class KnownKey(LocalKeyProvider):
+        async def generate(self, context):
+            return (await super().generate(context))._replace(plaintext=b"k" * 32)
+
+    cipher = Cipher.of(KnownKey(), tasks=tasks, clock=clock, lifetime=timedelta(minutes=5))
+    body = await cipher.encrypt(
+        DOCUMENT, message_id="m-1", type_name="Pay", source="/shop", destination=QUEUE
+    )
+    raw, size = b64decode(body), len(DOCUMENT) + 16
+    header, nonce, sealed = raw[: -size - 12], raw[-size - 12 : -size], raw[-size:]
+
+    aes = AESGCM(b"k" * 32)
+    assert aes.decrypt(nonce, sealed, header) == DOCUMENT
+    for field in (b"m-1", b"Pay", b"/shop", QUEUE.encode(), b"local"):
+        with pytest.raises(InvalidTag):
+            aes.decrypt(nonce, sealed, header.replace(field, field[::-1]))
 
 
 async def test_two_encryptions_of_one_message_have_nothing_in_common(seal):
