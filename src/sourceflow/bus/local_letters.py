@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 from sourceflow.bus.changes import Changes, Destination, OutboxRow, Stream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from sourceflow.bus.ports import Stores
-    from sourceflow.bus.relay import Relay
     from sourceflow.clock import Clock
     from sourceflow.messages import Codec
 
@@ -34,11 +35,25 @@ def _destination_of(source: str) -> Destination | None:
 
 
 class LocalLetters:
-    """Puts dead letters of the outbox back into it."""
+    """Puts dead letters of the outbox back into it.
 
-    def __init__(self, *, stores: Stores, relay: Relay, codec: Codec, clock: Clock) -> None:
+    Args:
+        stores: Where they are kept.
+        take: Takes committed rows on their way.
+        codec: Reads them.
+        clock: The time.
+    """
+
+    def __init__(
+        self,
+        *,
+        stores: Stores,
+        take: Callable[[Sequence[OutboxRow]], None],
+        codec: Codec,
+        clock: Clock,
+    ) -> None:
         self._stores = stores
-        self._relay = relay
+        self._take = take
         self._codec = codec
         self._clock = clock
 
@@ -67,4 +82,4 @@ class LocalLetters:
         async with self._stores.begin() as uow:
             rows = await uow.commit(Changes(outbox=[row]))
         await self._stores.dead_letters.mark_replayed(letter_id, self._clock.now())
-        self._relay.take(rows)
+        self._take(rows)

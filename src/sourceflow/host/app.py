@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -12,8 +12,7 @@ from sourceflow.bus.observer import Observer
 from sourceflow.bus.routes import NO_ROUTES
 from sourceflow.clock import SystemClock
 from sourceflow.domain.aggregate import Aggregate
-from sourceflow.domain.context import handling
-from sourceflow.errors import NotRunningError, UseSelfSendError
+from sourceflow.errors import NotRunningError
 from sourceflow.host.assembly import assemble
 from sourceflow.host.description import describe
 from sourceflow.host.drain import wait_until_drained
@@ -23,18 +22,17 @@ from sourceflow.host.idempotency import choose_idempotency
 from sourceflow.host.names import check_app_name
 from sourceflow.host.past import Past
 from sourceflow.host.reads import Reads
+from sourceflow.host.sends import Sends
 from sourceflow.host.signals import stop_signals
 from sourceflow.stores.memory import MemoryStores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import AsyncIterator, Callable, Sequence
     from types import TracebackType
 
-    from sourceflow.bus.ports import DeadLetters, Idempotency, ScheduledCommand, Stores, Transport
+    from sourceflow.bus.ports import DeadLetters, Idempotency, Stores, Transport
     from sourceflow.clock import Clock
     from sourceflow.host.assembly import Assembly
-    from sourceflow.messages import Command
 
 __all__ = ("App",)
 
@@ -43,7 +41,7 @@ log = logging.getLogger(__name__)
 AggregateT = TypeVar("AggregateT", bound=Aggregate[Any])
 
 
-class App(Reads, Past):
+class App(Sends, Reads, Past):
     """Sagas, aggregates and views with the stores and the transport they work on.
 
     ``async with app:`` starts it (checks the wiring, provisions, listens) and, on leaving, drains
@@ -140,12 +138,17 @@ class App(Reads, Past):
             AwsConfigurationError: A queue, topic or right is missing.
             RuntimeError: It is running.
         """
+        await self._start(operating=False)
+        return self
+
+    async def _start(self, *, operating: bool) -> None:
         if self._stack is not None:
             raise RuntimeError(f"the App {self._name!r} is running")
         assembly = self._assemble()
         assembly.raise_faults()
-        for warning in assembly.warnings:
-            log.warning("%s: %s", self._name, warning)
+        if not operating:
+            for warning in assembly.warnings:
+                log.warning("%s: %s", self._name, warning)
         async with AsyncExitStack() as stack:
             self._engine = await stack.enter_async_context(
                 Engine(
@@ -156,10 +159,10 @@ class App(Reads, Past):
                     middleware=self._middleware,
                     observer=self._observer,
                     clock=self._clock,
+                    operating=operating,
                 )
             )
             self._stack = stack.pop_all()
-        return self
 
     async def __aexit__(
         self,
@@ -174,6 +177,31 @@ class App(Reads, Past):
             await stack.__aexit__(kind, error, traceback)
         finally:
             self._engine = None
+
+    @asynccontextmanager
+    async def operating(self) -> AsyncIterator[Self]:
+        """Open the App to look, to repair and to send, beside the instances that run.
+
+        Stores and transport are open, and that is all: nothing is listened to, taken from the
+        outbox or the schedule, or handled here; no queue, topic or table is made. ``send`` confirms
+        routed commands as ever, and leaves others in the stores to an instance that runs, as
+        ``redrive`` does. Of handlers, only ``replay``, ``rebuild`` and ``at`` run any.
+
+        ::
+
+            async with app.operating():
+                await app.send(CreateOrder(order_id="o-1", total=Decimal(5)))
+
+        Raises:
+            WiringError: The App is not sound.
+            StoreConfigurationError: The tables are not there, or of another version.
+            AwsConfigurationError: A queue, topic or right is missing.
+            RuntimeError: It is running.
+        """
+        await self._start(operating=True)
+        async with AsyncExitStack() as stack:
+            stack.push_async_exit(self.__aexit__)
+            yield self
 
     async def run(self) -> None:
         """Work until SIGTERM or SIGINT, then drain and stop.
@@ -195,103 +223,6 @@ class App(Reads, Past):
                 f"the App {self._name!r} is not running: use it inside 'async with app:'"
             )
         return self._engine
-
-    async def send(
-        self,
-        command: Command | Any,
-        *,
-        message_id: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        delay: timedelta | None = None,
-        at: datetime | None = None,
-    ) -> str:
-        """Send a command from outside of any handler, now or later.
-
-        A routed command returns when its queue has confirmed it. Any other is handled now: the
-        call returns after its commit, and raises what its handler raised; what it causes runs
-        afterwards.
-
-        With ``delay`` or ``at`` the call returns when the command is kept in the stores. It waits
-        there until it is due, then one instance of the App sends it where its route leads at that
-        time, or handles it. For who handles it, it was sent when it was due: that is its
-        ``context.time``. Sending with the id of one that still waits moves it.
-
-        Args:
-            command: What is asked for.
-            message_id: The id of the command; one id means one effect. Made up where not given.
-            headers: Own metadata that travels along.
-            delay: How long it waits.
-            at: Until when it waits; a time that is past means now.
-
-        Returns:
-            The id of the command.
-
-        Raises:
-            InvalidMessageError: The command, its id or a header cannot be sent.
-            MessageTooLargeError: It can never fit its queue.
-            NoHandlerError: It has neither a handler nor a route.
-            RejectedError: Its handler rejected it.
-            UseSelfSendError: The call stands inside a handler.
-            AwsError: The queue did not confirm it.
-            NotRunningError: The App is not running.
-            ValueError: Both ``delay`` and ``at`` are given, the delay is negative, or the time
-                has no zone.
-        """
-        self._check_edge()
-        return await self._running.send(
-            command, message_id=message_id, headers=headers, delay=delay, at=at
-        )
-
-    async def cancel(self, message_id: str) -> bool:
-        """Take back a command that was sent with ``delay`` or ``at``, from outside of any handler.
-
-        Args:
-            message_id: The id that ``send`` returned.
-
-        Returns:
-            Whether it still waited, and will never be sent. False means that it was sent when it
-            was due, was taken back before, or is not known.
-
-        Raises:
-            UseSelfSendError: The call stands inside a handler.
-            DependencyError: The stores do not answer.
-        """
-        self._check_edge("cancel", "cancel_send")
-        return await self._running.stores.schedule.cancel(message_id)
-
-    async def scheduled(
-        self, *, limit: int = 100, after: ScheduledCommand | None = None
-    ) -> Sequence[ScheduledCommand]:
-        """Return the commands of this App that wait until they are due, those due first before others.
-
-        Args:
-            limit: How many at most.
-            after: The last one of the page before; only those behind it are returned.
-
-        Raises:
-            ValueError: The limit is negative.
-        """
-        if limit < 0:
-            raise ValueError(f"limit is 0 or more, not {limit}")
-        return await self._running.stores.schedule.page(limit=limit, after=after)
-
-    async def send_many(self, commands: Sequence[Command | Any]) -> list[str]:
-        """Send commands, routed ones in full batches.
-
-        Returns:
-            Their ids, in order.
-
-        Raises:
-            SendManyError: Some were not sent, or not handled; the others were.
-            InvalidMessageError: One of them cannot be sent; none was.
-            NoHandlerError: One of them has neither a handler nor a route; none was sent.
-        """
-        self._check_edge()
-        return await self._running.send_many(commands)
-
-    def _check_edge(self, called: str = "send", instead: str = "send") -> None:
-        if handling.get() is not None:
-            raise UseSelfSendError(called, instead)
 
     def aggregate(self, aggregate: type[AggregateT]) -> AggregateT:
         """Return an aggregate for a caller at the edge.

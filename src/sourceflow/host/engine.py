@@ -9,7 +9,6 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from sourceflow.bus.changes import Changes, Stream
 from sourceflow.bus.claiming_receiver import ClaimingReceiver
 from sourceflow.bus.cleaning import keep_clean
 from sourceflow.bus.command_bus import CommandBus
@@ -18,7 +17,6 @@ from sourceflow.bus.history import History
 from sourceflow.bus.local_letters import LocalLetters
 from sourceflow.bus.locks import KeyedLocks
 from sourceflow.bus.message_claims import MessageClaims
-from sourceflow.bus.middleware import around
 from sourceflow.bus.observer import Observer, Observers
 from sourceflow.bus.ports import Expiring, StoresContext, TransportContext
 from sourceflow.bus.rebuild import Rebuild
@@ -29,31 +27,23 @@ from sourceflow.bus.router import Router
 from sourceflow.bus.routes import NO_ROUTES
 from sourceflow.bus.scope import StoreReader
 from sourceflow.bus.timer import Timer
-from sourceflow.errors import (
-    Discard,
-    DuplicateError,
-    NoHandlerError,
-    Reject,
-    RejectedError,
-    SendManyError,
-)
+from sourceflow.errors import NoHandlerError
+from sourceflow.host.dispatcher import Dispatcher
 from sourceflow.host.watchdog import LoopWatchdog
 from sourceflow.messages import Codec, type_info
 from sourceflow.resilience.task_scope import TaskScope
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Coroutine, Iterator, Sequence
     from types import TracebackType
 
     from sourceflow.bus.changes import OutboxRow
     from sourceflow.bus.dead_letter import DeadLetter
     from sourceflow.bus.middleware import Middleware
-    from sourceflow.bus.ports import Idempotency, Outgoing, Stores, Transport
+    from sourceflow.bus.ports import Outgoing, Stores, Transport
     from sourceflow.bus.wiring import Wiring
     from sourceflow.clock import Clock
     from sourceflow.host.idempotency import IdempotencyChoice
-    from sourceflow.messages import Envelope
 
 __all__ = ("Engine",)
 
@@ -62,10 +52,6 @@ log = logging.getLogger(__name__)
 STOP_GRACE: Final = timedelta(seconds=30)
 """How long work in this process may take to end when the App stops."""
 
-NO_STREAM: Final = ""
-"""Stands for the source stream of commands that are scheduled at the edge: those of one key leave
-in the order they are due."""
-
 
 class Engine:
     """Everything that runs while an App runs.
@@ -73,6 +59,17 @@ class Engine:
     Start: stores, transport (provisions), relay, timer, then listening. Stop, the other way
     round: listening ends and what runs is finished, the timer stops, the relay empties, sends and
     acknowledgements are flushed, stores are closed.
+
+    Args:
+        wiring: Who handles what.
+        stores: Where everything is kept.
+        transport: What messages travel by.
+        idempotency: What claims arrived messages.
+        middleware: Hooks around every message.
+        observer: Is told what happens.
+        clock: The time.
+        operating: Only open stores and transport, see ``App.operating``: no relay, no timer, no
+            upkeep and no listening.
     """
 
     def __init__(
@@ -85,20 +82,19 @@ class Engine:
         middleware: Sequence[Middleware],
         observer: Observer,
         clock: Clock,
+        operating: bool = False,
     ) -> None:
         self.wiring = wiring
         self.stores = stores
         self.transport = transport
         self.clock = clock
+        self._operating = operating
         self._idempotency = idempotency
         self.claims = self._claims()
         self._routes = NO_ROUTES if transport is None else transport.routes
         self._middleware = middleware
         self._user_observer = observer
         self._codec = Codec(wiring.registry)
-        self._dispatch = around(middleware, "dispatch_command", self._send_or_handle)
-        self._dispatch_later = around(middleware, "dispatch_command", self._schedule)
-        self._dispatch_many = around(middleware, "dispatch_command", self._sort)
         self._stack = AsyncExitStack()
         self.reader = StoreReader(stores)
 
@@ -114,21 +110,26 @@ class Engine:
             if self.transport is not None:
                 await self.transport.open(self._transport_context())
                 stack.push_async_callback(self.transport.aclose)
-            tasks = await stack.enter_async_context(TaskScope())
-            started = asyncio.Event()
-            relay = tasks.create_task(self.relay.run(started), name="sourceflow relay")
-            stack.callback(relay.cancel)
-            await started.wait()
-            for upkeep in self._upkeep(service):
-                stack.callback(tasks.create_task(upkeep, name="sourceflow upkeep").cancel)
-            stack.push_async_callback(self._empty_relay)
-            timer = tasks.create_task(self.timer.run(), name="sourceflow timer")
-            stack.push_async_callback(_cancel, timer)
-            if self.transport is not None:
-                await self.transport.start(self.receiver.receive)
-                stack.push_async_callback(self.transport.stop)
+            if not self._operating:
+                await self._work(stack)
             self._stack = stack.pop_all()
         return self
+
+    async def _work(self, stack: AsyncExitStack) -> None:
+        """Begin to send what waits, to handle and to listen; ``stack`` ends it."""
+        tasks = await stack.enter_async_context(TaskScope())
+        started = asyncio.Event()
+        relay = tasks.create_task(self.relay.run(started), name="sourceflow relay")
+        stack.callback(relay.cancel)
+        await started.wait()
+        for upkeep in self._upkeep():
+            stack.callback(tasks.create_task(upkeep, name="sourceflow upkeep").cancel)
+        stack.push_async_callback(self._empty_relay)
+        timer = tasks.create_task(self.timer.run(), name="sourceflow timer")
+        stack.push_async_callback(_cancel, timer)
+        if self.transport is not None:
+            await self.transport.start(self.receiver.receive)
+            stack.push_async_callback(self.transport.stop)
 
     async def __aexit__(
         self,
@@ -154,7 +155,7 @@ class Engine:
             stores=self.stores, router=self.router, relay=self.relay, clock=self.clock
         )
         self.letters = LocalLetters(
-            stores=self.stores, relay=self.relay, codec=self._codec, clock=self.clock
+            stores=self.stores, take=self._take, codec=self._codec, clock=self.clock
         )
         self.observer = Observers((_Arrivals(self.relay), self._user_observer))
         self.events = EventBus(
@@ -177,6 +178,16 @@ class Engine:
             clock=self.clock,
             observer=self.observer,
             middleware=self._middleware,
+        )
+        self.dispatcher = Dispatcher(
+            router=self.router,
+            commands=self.commands,
+            stores=self.stores,
+            timer=self.timer,
+            relay=self.relay,
+            send=self._send,
+            middleware=self._middleware,
+            handles=not self._operating,
         )
         receiver = Receiver if self.claims is None else partial(ClaimingReceiver, self.claims)
         self.receiver = receiver(
@@ -207,7 +218,8 @@ class Engine:
             app=self.wiring.app,
             codec=self._codec,
             clock=self.clock,
-            view_models=self.wiring.view_models,
+            view_models=() if self._operating else self.wiring.view_models,
+            operating=self._operating,
         )
 
     def _claims(self) -> MessageClaims | None:
@@ -215,9 +227,9 @@ class Engine:
             return None
         return MessageClaims(self._idempotency.service, app=self.wiring.app, clock=self.clock)
 
-    def _upkeep(self, service: Idempotency) -> Iterator[Coroutine[Any, Any, None]]:
+    def _upkeep(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Return what runs beside the messages as long as the App does."""
-        for each in (self.stores, service):
+        for each in (self.stores, self._idempotency.service):
             if isinstance(each, Expiring):
                 yield keep_clean(each, self.clock)
         if self.claims is not None:
@@ -232,6 +244,7 @@ class Engine:
             observer=self.observer,
             durable=self.stores.durable,
             codec=self._codec,
+            operating=self._operating,
         )
 
     async def _empty_relay(self) -> None:
@@ -246,90 +259,17 @@ class Engine:
                 "%s stops with messages under way (%s); %s", self.wiring.app, left, kept
             )
 
-    async def send(
-        self,
-        command: object,
-        *,
-        message_id: str | None,
-        headers: Mapping[str, str] | None,
-        delay: timedelta | None,
-        at: datetime | None,
-    ) -> str:
-        """See ``App.send``."""
-        due = self.router.due(delay, at)
-        envelope = self.router.command(command, message_id=message_id, headers=headers, due=due)
-        await (self._dispatch if due is None else self._dispatch_later)(envelope)
-        return envelope.id
-
-    async def _schedule(self, command: Envelope[Any]) -> None:
-        row = self.router.command_row(command, Stream(NO_STREAM, command.key))
-        changes = Changes(schedule={command.id: row})
-        async with self.stores.begin() as uow:
-            await uow.commit(changes)
-        self.timer.note(changes.schedule)
-
-    async def _send_or_handle(self, command: Envelope[Any]) -> None:
-        queue = self.router.queue_of(type(command.message))
-        if queue is None:
-            await self._handle(command)
-            return
-        (error,) = await self._send((self.router.outgoing(command, queue),))
-        if error is not None:
-            raise error
-
-    async def _handle(self, command: Envelope[Any]) -> None:
-        await self.relay.room()
-        try:
-            rows = await self.commands.handle(command)
-        except (DuplicateError, Discard):
-            return
-        except Reject as reject:
-            raise RejectedError(reject.reason) from reject
-        self.relay.take(rows)
-
-    async def send_many(self, commands: Sequence[object]) -> list[str]:
-        """See ``App.send_many``."""
-        envelopes = [self.router.command(command) for command in commands]
-        outgoing: list[Outgoing] = []
-        local: list[Envelope[Any]] = []
-        for envelope in envelopes:
-            await self._dispatch_many(envelope, outgoing, local)
-        failed = await self._send_sorted(outgoing, local)
-        if failed:
-            raise SendManyError(failed)
-        return [envelope.id for envelope in envelopes]
-
-    async def _sort(
-        self, command: Envelope[Any], outgoing: list[Outgoing], local: list[Envelope[Any]]
-    ) -> None:
-        """Write a routed command for the wire; leave any other to be handled here."""
-        queue = self.router.queue_of(type(command.message))
-        if queue is None:
-            local.append(command)
-        else:
-            outgoing.append(self.router.outgoing(command, queue))
-
-    async def _send_sorted(
-        self, outgoing: Sequence[Outgoing], local: Sequence[Envelope[Any]]
-    ) -> dict[str, Exception]:
-        failed: dict[str, Exception] = {}
-        errors = await self._send(outgoing) if outgoing else ()
-        for each, error in zip(outgoing, errors, strict=True):
-            if error is not None:
-                failed[each.envelope.id] = error
-        for command in local:
-            try:
-                await self._handle(command)
-            except Exception as error:  # noqa: BLE001 - collected for the caller
-                failed[command.id] = error
-        return failed
-
     async def _send(self, outgoing: Sequence[Outgoing]) -> Sequence[Exception | None]:
         assert self.transport is not None  # only routed messages come here
         errors = await self.transport.send(outgoing)
         for each, error in zip(outgoing, errors, strict=True):
             self.observer.sent(each.envelope, each.destination, error)
         return errors
+
+    def _take(self, rows: Sequence[OutboxRow]) -> None:
+        """Take committed rows on their way; where nothing is sent, closing gives them to others."""
+        if not self._operating:
+            self.relay.take(rows)
 
     def _admit(self, outgoing: Outgoing) -> None:
         assert self.transport is not None  # only routed messages come here

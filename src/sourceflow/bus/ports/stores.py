@@ -36,12 +36,14 @@ class StoresContext(NamedTuple):
         codec: Writes and reads messages and state.
         clock: The time.
         view_models: The view models that the App has views of.
+        operating: Whether people only look and repair: opening makes no tables.
     """
 
     app: str
     codec: Codec
     clock: Clock
     view_models: Collection[type[Any]] = ()
+    operating: bool = False
 
 
 class Reads(Protocol):

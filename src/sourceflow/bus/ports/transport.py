@@ -108,6 +108,8 @@ class TransportContext(NamedTuple):
         codec: Reads and writes messages of the types that the App knows.
         durable: Whether the stores remember what was handled, over restarts: a copy of a message
             that has taken effect can then never have another one.
+        operating: Whether people only look, repair and send: ``start`` is not going to be called,
+            and nothing is made or changed by opening.
     """
 
     app: str
@@ -117,6 +119,7 @@ class TransportContext(NamedTuple):
     observer: Any
     codec: Codec
     durable: bool = False
+    operating: bool = False
 
 
 class Transport(Protocol):

@@ -94,13 +94,12 @@ class SqlStores:
             MissingExtraError: The driver is not installed.
             DependencyError: It does not answer.
         """
-        database = await self._connect(create=self._create_schema)
+        create = self._create_schema and not context.operating
+        database = await self._connect(create=create)
         parts = Parts.of(database, self._schema, context)
         migrations = self._migrations
         try:
-            await database.administer(
-                migrations.upgrade if self._create_schema else migrations.check
-            )
+            await database.administer(migrations.upgrade if create else migrations.check)
             await parts.events.open()
             await parts.view_models.open(context.view_models)
         except BaseException:
@@ -206,6 +205,7 @@ class SqlStores:
     async def shadow(self, row_type: type[Any], *, resume: bool) -> SqlShadow:
         """Begin rows beside those that count."""
         parts = self._open
+        await parts.view_models.ready(row_type)
         shadow = SqlShadow(
             database=parts.database,
             sql=parts.view_models.shadow_statements(row_type),

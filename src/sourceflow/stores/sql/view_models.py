@@ -79,12 +79,16 @@ class ViewModels:
             await self._mend(row_type, view)
             self._known.add(row_type)
 
-    async def _ready(self, row_type: type[Any]) -> _View:
-        """Return everything about a view model; its views may be another App's."""
+    async def ready(self, row_type: type[Any]) -> None:
+        """See that a view model's table is there: its views may be another App's."""
         if row_type not in self._known:
             async with self._opening:
                 if row_type not in self._known:
                     await self.open((row_type,))
+
+    async def _ready(self, row_type: type[Any]) -> _View:
+        """Return everything about a view model."""
+        await self.ready(row_type)
         return self._view(row_type)
 
     def _view(self, row_type: type[Any]) -> _View:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
@@ -166,8 +167,11 @@ class RunningTransport:
             self._context.app,
             subscribed=self._context.subscribed,
         )
+        options = self._options
+        if self._context.operating:
+            options = replace(options, provisioning="off")
         return await Provisioner.run(
-            self._options, plan, clock=self._context.clock, credentials=credentials
+            options, plan, clock=self._context.clock, credentials=credentials
         )
 
     def _dead_letter_queues(self) -> dict[str, DeadLetterQueue]:
