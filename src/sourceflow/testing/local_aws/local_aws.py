@@ -20,6 +20,7 @@ from sourceflow.testing.local_aws.face import (
     xml_answer,
     xml_fault,
 )
+from sourceflow.testing.local_aws.identities import Identities
 from sourceflow.testing.local_aws.kms.service import Kms
 from sourceflow.testing.local_aws.refusals import Refusals
 from sourceflow.testing.local_aws.signature import SignatureCheck
@@ -29,10 +30,11 @@ from sourceflow.testing.local_aws.sts import call_sts
 from sourceflow.transports.aws.client import StaticCredentials
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from sourceflow.clock import Clock
+    from sourceflow.testing.local_aws.identities import Identity, PolicyDocument
     from sourceflow.testing.local_aws.kms.key import Key
     from sourceflow.testing.local_aws.sqs.queue import Queue
 
@@ -55,6 +57,10 @@ class LocalAws:
         region: The region that ARNs name.
         account_id: The account that ARNs name.
         credentials: Access key ids and their secrets; ``test`` and ``test`` where not given.
+        policy: The IAM policy, or policies, that say what callers may do; see ``restrict``.
+
+    Raises:
+        ValueError: A policy cannot be evaluated.
 
     Attributes:
         calls: How often each operation was called, for tests that count.
@@ -69,6 +75,7 @@ class LocalAws:
         region: str = "us-east-1",
         account_id: str = "000000000000",
         credentials: Mapping[str, str] | None = None,
+        policy: PolicyDocument | Sequence[PolicyDocument] | None = None,
     ) -> None:
         self._port = port
         self._host = host
@@ -76,6 +83,8 @@ class LocalAws:
         self._account_id = account_id
         self._credentials = dict(credentials or {"test": "test"})
         self._signatures = SignatureCheck(self._credentials)
+        self._identities = Identities(account_id, self._credentials)
+        self._identities.restrict(policy)
         self._sqs = Sqs(
             region=region,
             account_id=account_id,
@@ -100,10 +109,53 @@ class LocalAws:
         """Where it answers: hand it to clients as their endpoint."""
         return f"http://{self._host}:{self._port}"
 
-    def static_credentials(self) -> StaticCredentials:
-        """Return credentials that it accepts."""
-        key, secret = next(iter(self._credentials.items()))
-        return StaticCredentials(key, secret)
+    def static_credentials(self, access_key: str | None = None) -> StaticCredentials:
+        """Return credentials that it accepts: the first, or those of an access key id.
+
+        Raises:
+            LookupError: It has none of that id.
+        """
+        key = next(iter(self._credentials)) if access_key is None else access_key
+        return StaticCredentials(key, self._credentials[key])
+
+    def restrict(
+        self,
+        policy: PolicyDocument | Sequence[PolicyDocument] | None,
+        *,
+        access_key: str | None = None,
+    ) -> None:
+        """Let callers do what IAM policies allow, from now on, and refuse the rest as AWS does.
+
+        Several policies allow together; a denial in one of them wins. Who has no policy may do
+        everything, as the account itself.
+
+        Args:
+            policy: JSON, or what it holds; or several. None lifts what was said before.
+            access_key: The access key id of the caller who is meant; all callers where None.
+
+        Raises:
+            LookupError: There are no such credentials.
+            ValueError: A policy is none, too long for IAM, or says what LocalAws cannot evaluate.
+        """
+        self._identities.restrict(policy, access_key)
+
+    def rights_used(self, access_key: str | None = None) -> frozenset[tuple[str, str]]:
+        """Return what a restricted caller was let do: actions of IAM, each with its resource.
+
+        Args:
+            access_key: The access key id of the caller; the first one where None.
+        """
+        identity = self._identity(access_key)
+        return frozenset() if identity is None else frozenset(identity.used)
+
+    def rights_refused(self, access_key: str | None = None) -> frozenset[tuple[str, str]]:
+        """Return what a restricted caller asked for and was not let do; see ``rights_used``."""
+        identity = self._identity(access_key)
+        return frozenset() if identity is None else frozenset(identity.refused)
+
+    def _identity(self, access_key: str | None) -> Identity | None:
+        key = next(iter(self._credentials)) if access_key is None else access_key
+        return self._identities.of(key)
 
     def create_key(self, alias: str | None = None) -> Key:
         """Make a KMS key, which a test can disable, enable and rotate.
@@ -216,28 +268,31 @@ class LocalAws:
         service = JSON_TARGETS.get(target, "sns")
         try:
             signed = self._signatures.check(method, path, query, headers, body, self._now())
+            who = self._identities.of(signed.access_key)
             if is_json:
-                return json_answer(service, await self._call_json(service, operation, body))
+                return json_answer(service, await self._call_json(service, operation, body, who))
             service = signed.service
-            return self._call_query(service, form_of(body))
+            return self._call_query(service, form_of(body), who)
         except AwsFault as fault:
             return json_fault(service, fault) if is_json else xml_fault(service, fault)
 
-    async def _call_json(self, service: str, operation: str, body: bytes) -> bytes:
+    async def _call_json(
+        self, service: str, operation: str, body: bytes, who: Identity | None
+    ) -> bytes:
         self._count(operation)
         if operation == "ReceiveMessage":
-            return await self._receive(self._sqs.receive(body))
+            return await self._receive(self._sqs.receive(body, who))
         core = self._sqs if service == "sqs" else self._kms
-        return core.call(operation, body, self._now())
+        return core.call(operation, body, self._now(), who)
 
-    def _call_query(self, service: str, form: Mapping[str, str]) -> Answer:
+    def _call_query(self, service: str, form: Mapping[str, str], who: Identity | None) -> Answer:
         action = form.get("Action", "")
         self._count(action)
         if service == "sts":
-            return xml_answer("sts", action, call_sts(action, self._account_id))
+            return xml_answer("sts", action, call_sts(action, self._account_id, who))
         if service != "sns":
             raise AwsFault("InvalidAction", f"LocalAws has no service {service!r}.", status=400)
-        return xml_answer("sns", action, self._sns.call(action, form, self._now()))
+        return xml_answer("sns", action, self._sns.call(action, form, self._now(), who))
 
     def _count(self, operation: str) -> None:
         self.calls[operation] += 1

@@ -121,6 +121,10 @@ class Keys:
             alias for alias, key_id in self._aliases.items() if key is None or key_id == key.id
         )
 
+    def alias_arn(self, alias: str) -> str:
+        """Return the ARN of an alias, whether there is one or not."""
+        return self._arn_of(alias)
+
     def described(self, alias: str) -> dict[str, str]:
         """Return what KMS says of an alias."""
         return {

@@ -11,12 +11,13 @@ from sourceflow.testing.local_aws.errors import AwsFault
 from sourceflow.testing.local_aws.kms import shapes
 from sourceflow.testing.local_aws.kms.ciphertext import Ciphertext
 from sourceflow.testing.local_aws.kms.keys import Keys
-from sourceflow.testing.local_aws.policy import Principal, allows, check_policy
+from sourceflow.testing.local_aws.kms.rights import USES, check_account, check_identity
+from sourceflow.testing.local_aws.policy import check_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from sourceflow.testing.local_aws.kms.key import Key
+    from sourceflow.testing.local_aws.identities import Identity
 
 __all__ = ("Kms",)
 
@@ -66,8 +67,16 @@ class Kms:
             )
         }
 
-    def call(self, operation: str, body: bytes, now: float) -> bytes:
+    def call(
+        self, operation: str, body: bytes, now: float, identity: Identity | None = None
+    ) -> bytes:
         """Run an operation.
+
+        Args:
+            operation: Its name.
+            body: The request.
+            now: Seconds since 1970.
+            identity: Who asks; None is the account itself.
 
         Raises:
             AwsFault: It is refused.
@@ -78,6 +87,10 @@ class Kms:
         decoder, method = known
         request = _decoded(decoder, body)
         self.keys.delete_due(now)
+        if identity is not None:
+            check_identity(identity, operation, request, self.keys)
+        elif operation in USES:
+            check_account(self._account_id, operation, request, self.keys)
         return _ENCODER.encode(method(request, now) or {})
 
     def _create_key(self, request: shapes.CreateKey, now: float) -> shapes.Answer:
@@ -91,7 +104,7 @@ class Kms:
         return {"KeyMetadata": key.described(self._account_id)}
 
     def _describe_key(self, request: shapes.Named, now: float) -> shapes.Answer:  # noqa: ARG002 - one shape for all
-        key = self._allowed(request.key_id, "DescribeKey")
+        key = self.keys.find(request.key_id)
         return {"KeyMetadata": key.described(self._account_id)}
 
     def _list_keys(self, request: shapes.Nothing, now: float) -> shapes.Answer:  # noqa: ARG002 - one shape for all
@@ -142,36 +155,34 @@ class Kms:
         return {"Aliases": list(map(self.keys.described, self.keys.aliases_of(key)))}
 
     def _generate(self, request: shapes.GenerateDataKey, now: float) -> shapes.Answer:  # noqa: ARG002 - one shape for all
-        return self._data_key(request, "GenerateDataKey")
+        return self._data_key(request)
 
     def _generate_hidden(self, request: shapes.GenerateDataKey, now: float) -> shapes.Answer:  # noqa: ARG002 - one shape for all
-        answer = self._data_key(request, "GenerateDataKeyWithoutPlaintext")
+        answer = self._data_key(request)
         del answer["Plaintext"]
         return answer
 
-    def _data_key(self, request: shapes.GenerateDataKey, operation: str) -> shapes.Answer:
+    def _data_key(self, request: shapes.GenerateDataKey) -> shapes.Answer:
         if (request.key_spec is None) == (request.number_of_bytes is None):
             raise AwsFault(
                 "ValidationException", "Please specify either number of bytes or key spec."
             )
         size = request.number_of_bytes or _DATA_KEY_BYTES[request.key_spec or "AES_256"]
-        key = self._allowed(request.key_id, operation, request.encryption_context)
+        key = self.keys.find(request.key_id)
         plaintext = os.urandom(size)
         ciphertext = key.encrypt(plaintext, request.encryption_context)
         _check_dry_run(dry_run=request.dry_run)
         return {"KeyId": key.arn, "Plaintext": plaintext, "CiphertextBlob": ciphertext}
 
     def _encrypt(self, request: shapes.Encrypt, now: float) -> shapes.Answer:  # noqa: ARG002 - one shape for all
-        key = self._allowed(request.key_id, "Encrypt", request.encryption_context)
+        key = self.keys.find(request.key_id)
         ciphertext = key.encrypt(request.plaintext, request.encryption_context)
         _check_dry_run(dry_run=request.dry_run)
         return {"KeyId": key.arn, "CiphertextBlob": ciphertext, "EncryptionAlgorithm": _ALGORITHM}
 
     def _decrypt(self, request: shapes.Decrypt, now: float) -> shapes.Answer:  # noqa: ARG002 - one shape for all
         ciphertext = Ciphertext.from_bytes(request.ciphertext_blob)
-        key = self._allowed(
-            request.key_id or ciphertext.key_id, "Decrypt", request.encryption_context
-        )
+        key = self.keys.find(request.key_id or ciphertext.key_id)
         if key.id != ciphertext.key_id:
             raise AwsFault(
                 "IncorrectKeyException",
@@ -181,28 +192,6 @@ class Kms:
         plaintext = key.decrypt(ciphertext, request.encryption_context)
         _check_dry_run(dry_run=request.dry_run)
         return {"KeyId": key.arn, "Plaintext": plaintext, "EncryptionAlgorithm": _ALGORITHM}
-
-    def _allowed(self, name: str, operation: str, context: Mapping[str, str] | None = None) -> Key:
-        """Return the key of any name, if its policy lets the account use it.
-
-        Raises:
-            AwsFault: There is none, or the policy does not allow the operation.
-        """
-        key = self.keys.find(name)
-        conditions = {f"kms:EncryptionContext:{k}": v for k, v in (context or {}).items()}
-        if key.policy is None or allows(
-            key.policy,
-            action=f"kms:{operation}",
-            resource=key.arn,
-            principal=Principal(account=self._account_id),
-            context={"aws:PrincipalAccount": self._account_id, **conditions},
-        ):
-            return key
-        raise AwsFault(
-            "AccessDeniedException",
-            f"User: arn:aws:iam::{self._account_id}:root is not authorized to perform: "
-            f"kms:{operation} on resource: {key.arn}",
-        )
 
 
 _ENCODER: Final = msgspec.json.Encoder()

@@ -17,6 +17,7 @@ from sourceflow.testing.local_aws.sns.answers import (
 from sourceflow.testing.local_aws.sns.batches import check_ids, check_publications
 from sourceflow.testing.local_aws.sns.forms import attributes_of, entries_of, map_of, required
 from sourceflow.testing.local_aws.sns.publishing import Publication, body_for_queues, publish
+from sourceflow.testing.local_aws.sns.rights import check_identity
 from sourceflow.testing.local_aws.sns.subscription import Subscription
 from sourceflow.testing.local_aws.sns.topic import Topic, check_topic_attribute
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from xml.etree.ElementTree import Element
 
+    from sourceflow.testing.local_aws.identities import Identity
     from sourceflow.testing.local_aws.sns.delivery import Deliver
 
     Form = Mapping[str, str]
@@ -79,17 +81,30 @@ class Sns:
             "ListTagsForResource": self._list_tags,
         }
 
-    def call(self, action: str, form: Form, now: float) -> Element | None:
+    def call(
+        self, action: str, form: Form, now: float, identity: Identity | None = None
+    ) -> Element | None:
         """Run an operation; return its result as XML.
+
+        Args:
+            action: The operation.
+            form: The request.
+            now: Seconds since 1970.
+            identity: Who asks; None is the account itself.
 
         Raises:
             AwsFault: It is refused.
         """
+        if action not in self._publishing and action not in self._managing:
+            raise AwsFault("InvalidAction", f"Could not find operation {action}", status=400)
+        if identity is not None:
+            check_identity(identity, action, form, self._arn_of)
         if action in self._publishing:
             return self._publishing[action](form, now)
-        if action in self._managing:
-            return self._managing[action](form)
-        raise AwsFault("InvalidAction", f"Could not find operation {action}", status=400)
+        return self._managing[action](form)
+
+    def _arn_of(self, name: str) -> str:
+        return f"arn:aws:sns:{self._region}:{self._account_id}:{name}"
 
     def _topic(self, arn: str) -> Topic:
         topic = self._topics.get(arn)
@@ -125,7 +140,7 @@ class Sns:
         for attribute, value in attributes.items():
             check_topic_attribute(attribute, value, is_fifo=is_fifo)
         tags = _tags_of(form)
-        arn = f"arn:aws:sns:{self._region}:{self._account_id}:{name}"
+        arn = self._arn_of(name)
         existing = self._topics.get(arn)
         if existing is None:
             self._topics[arn] = Topic(arn, attributes, tags)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sourceflow.testing.local_aws.sqs.queue import Queue
     from sourceflow.testing.local_aws.sqs.queues import Queues
 
-__all__ = ("MoveTask", "MoveTasks")
+__all__ = ("MoveTask", "MoveTasks", "source_of")
 
 MAX_RATE: Final = 500
 MAX_LISTED: Final = 10
@@ -250,6 +250,15 @@ class MoveTasks:
 
 _ENCODER: Final = msgspec.json.Encoder()
 _HANDLE: Final = msgspec.json.Decoder(_Handle)
+
+
+def source_of(handle: str) -> str:
+    """Return the ARN of the dead letter queue whose task a handle cancels.
+
+    Raises:
+        AwsFault: It is no handle.
+    """
+    return _read_handle(handle).source_arn
 
 
 def _read_handle(text: str) -> _Handle:

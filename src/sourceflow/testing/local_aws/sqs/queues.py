@@ -78,6 +78,10 @@ class Queues:
         queue = self._queues.get((arn or "").rpartition(":")[2])
         return queue if queue is not None and queue.arn == arn else None
 
+    def arn_of(self, name: str) -> str:
+        """Return the ARN of a queue of this name, whether there is one or not."""
+        return f"arn:aws:sqs:{self._region}:{self._account_id}:{name}"
+
     def sources_of(self, target: Queue) -> list[Queue]:
         """Return the queues whose dead letter queue this is."""
         return [
@@ -134,7 +138,7 @@ class Queues:
                 query_code="AWS.SimpleQueueService.QueueDeletedRecently",
             )
         settings = QueueSettings(name, attributes)
-        queue = Queue(f"arn:aws:sqs:{self._region}:{self._account_id}:{name}", settings, now)
+        queue = Queue(self.arn_of(name), settings, now)
         self._check_redrive(queue.arn, settings)
         queue.tags.update(tags)
         queue.move_to_dead_letters = lambda message, at: self._move(queue, message, at)

@@ -18,11 +18,13 @@ from sourceflow.testing.local_aws.sqs.move_tasks import MoveTasks
 from sourceflow.testing.local_aws.sqs.parameters import check_range
 from sourceflow.testing.local_aws.sqs.queues import Queues
 from sourceflow.testing.local_aws.sqs.received import written
+from sourceflow.testing.local_aws.sqs.rights import check_identity
 from sourceflow.testing.local_aws.sqs.sending import check_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sourceflow.testing.local_aws.identities import Identity
     from sourceflow.testing.local_aws.sns.delivery import Delivery
     from sourceflow.testing.local_aws.sqs.queue import Queue
 
@@ -129,8 +131,10 @@ class Sqs:
             )
         }
 
-    def call(self, operation: str, body: bytes, now: float) -> bytes:
-        """Run an operation other than ReceiveMessage.
+    def call(
+        self, operation: str, body: bytes, now: float, identity: Identity | None = None
+    ) -> bytes:
+        """Run an operation other than ReceiveMessage; no identity is the account itself.
 
         Raises:
             AwsFault: It is refused.
@@ -140,19 +144,23 @@ class Sqs:
             raise AwsFault("InvalidAction", f"The action {operation} is not valid.", status=404)
         decoder, method = known
         request = _decoded(decoder, body)
+        if identity is not None:
+            check_identity(identity, operation, request, self.queues)
         if type(request) in _GUARDED:
             self.queues.check_caller(self.queues.at(request.queue_url), operation)
         self._moves.advance(now)
         answer = method(request, now)
         return answer if type(answer) is bytes else _ENCODER.encode(answer or {})
 
-    def receive(self, body: bytes) -> PendingReceive:
+    def receive(self, body: bytes, identity: Identity | None = None) -> PendingReceive:
         """Begin a ReceiveMessage.
 
         Raises:
             AwsFault: It is refused.
         """
         request: shapes.ReceiveMessage = _decoded(_RECEIVE, body)
+        if identity is not None:
+            check_identity(identity, "ReceiveMessage", request, self.queues)
         self.queues.check_caller(self.queues.at(request.queue_url), "ReceiveMessage")
         check_range("MaxNumberOfMessages", request.max_number_of_messages, 1, 10)
         check_range("WaitTimeSeconds", request.wait_time_seconds, 0, 20)
