@@ -58,11 +58,14 @@ def at(source, dotted):
 
 
 def members(public):
-    """Yield what the public classes have, inherited from ours or not, and the class."""
+    """Yield what the public classes have, inherited from ours or not, and the class.
+
+    The tests of a suite are left out: their names say what they demand.
+    """
     for each in public.values():
         if each.is_class:
             for name, member in each.all_members.items():
-                if not name.startswith("_"):
+                if not name.startswith(("_", "test_")):
                     yield each, name, target(member)
 
 

@@ -276,7 +276,7 @@ async def test_no_operation_is_called_that_the_guide_does_not_tell_of(mode, docu
 def test_every_promise_names_tests_that_exist(documents, root, name):
     document = documents[name]
     proofs = re.findall(
-        r"^\| `(test_\w+)` \| `(tests/[\w/]+\.py)` \|$", document.prose, re.MULTILINE
+        r"^\| `(test_\w+)` \| `((?:tests|src)/[\w/]+\.py)` \|$", document.prose, re.MULTILINE
     )
 
     assert len(proofs) == document.prose.count("`test_")

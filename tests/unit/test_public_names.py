@@ -203,6 +203,7 @@ FROZEN = {
     "sourceflow.stores.memory": ("InMemoryIdempotency", "MemoryStores"),
     "sourceflow.stores.sql": ("SqlIdempotency", "SqlStores"),
     "sourceflow.testing": ("LocalAws", "ManualClock"),
+    "sourceflow.testing.conformance": ("StoresConformance",),
     "sourceflow.resilience": (
         "Backoff",
         "CircuitBreaker",
