@@ -26,7 +26,7 @@ def test_links_to_the_outside_are_secure(document):
     assert [url.geturl() for url in outside if url.scheme != "https"] == []
 
 
-@pytest.mark.parametrize("folder", ["docs", "docs/guide", "docs/reference"])
+@pytest.mark.parametrize("folder", ["docs", "docs/tutorial", "docs/guide", "docs/reference"])
 def test_the_index_leads_to_every_page(folder, documents, root):
     index = documents["docs/index.md"]
     linked = {(index.path.parent / link.partition("#")[0]).resolve() for link in index.links}

@@ -27,9 +27,13 @@ from sourceflow import (
     Middleware,
     Observer,
     Saga,
+    View,
+    ViewModel,
     errors,
     handles,
+    projects,
     subscribes,
+    upcasts,
 )
 from sourceflow.bus.outcome import DeadLetterReason
 from sourceflow.demo.order_file import read_orders
@@ -38,10 +42,17 @@ from sourceflow.host.cli.exits import INTERRUPTED, WRONG_INPUT
 from sourceflow.messages import codec
 from sourceflow.messages.sensitive import MASKS, SensitiveKind, mask
 from sourceflow.resilience import CircuitOptions
+from sourceflow.stores.memory import InMemoryIdempotency
 from sourceflow.stores.sql import SqlIdempotency, SqlStores
 from sourceflow.testing import LocalAws
-from sourceflow.transports.aws import AwsOptions, AwsTransport, DeadLetterMonitor
-from sourceflow.transports.aws.bus import ListenedQueue
+from sourceflow.transports.aws import (
+    AwsOptions,
+    AwsTransport,
+    DeadLetterMonitor,
+    LocalKeyProvider,
+    SnsAlert,
+)
+from sourceflow.transports.aws.bus import Listen, ListenedQueue, Raise, Send, Subscribe
 
 #: Other words for our things, which no document uses.
 OTHER_WORDS = (
@@ -71,13 +82,59 @@ def shown(default):
     return f"`{default!r}`"
 
 
-def test_the_table_of_options_is_that_of_the_class(documents):
-    rows = documents["docs/guide/aws.md"].table("option", "default", "effect")
+#: What the rows of the table of options are of, each with what takes the options.
+OPTIONS_OF = {
+    "`App`": App,
+    "`Command`, `Event`": Command.__init_subclass__,
+    "`Entity`": Entity.__init_subclass__,
+    "`ViewModel`": ViewModel.__init_subclass__,
+    "`View`": View.__init_subclass__,
+    "`@handles`": handles,
+    "`@subscribes`": subscribes,
+    "`@projects`": projects,
+    "`@upcasts`": upcasts,
+    "`AwsTransport`": AwsTransport,
+    "`AwsOptions`": AwsOptions,
+    "`.send.command`": Send.command,
+    "`.raise_.event`": Raise.event,
+    "`.command_queue`": Listen.command_queue,
+    "`.topic`": Subscribe.topic,
+    "`CircuitOptions`": CircuitOptions,
+    "`DeadLetterMonitor`": DeadLetterMonitor,
+    "`SnsAlert`": SnsAlert,
+    "`SqlStores`": SqlStores,
+    "`SqlIdempotency`": SqlIdempotency,
+    "`InMemoryIdempotency`": InMemoryIdempotency,
+    "`LocalKeyProvider`": LocalKeyProvider,
+}
+#: Parameters of functions that are no options: what they are called on or for.
+SUBJECTS = {"self", "method", "command", "event"}
 
-    assert [row[:2] for row in rows] == [
-        (f"`{field.name}`", shown(field.default)) for field in dataclasses.fields(AwsOptions)
+
+def test_every_option_is_in_the_table(documents):
+    rows = documents["docs/reference/options.md"].table("of", "option", "default", "effect")
+
+    assert [row[:3] for row in rows] == [
+        (owner, name, default)
+        for owner, taker in OPTIONS_OF.items()
+        for name, default in parameters(taker)
     ]
-    assert all(effect for _, _, effect in rows)
+    assert all(effect for *_, effect in rows)
+
+
+@pytest.mark.parametrize(
+    ("owner", "guide"),
+    [
+        ("`DeadLetterMonitor`", "docs/guide/dead-letters.md"),
+        ("`SqlStores`", "docs/guide/databases.md"),
+        ("`SqlIdempotency`", "docs/guide/idempotency.md"),
+    ],
+)
+def test_a_guide_says_of_an_option_what_the_table_says(owner, guide, documents):
+    rows = documents["docs/reference/options.md"].table("of", "option", "default", "effect")
+    told = documents[guide].table("option", "default", "effect")
+
+    assert [row[1:] for row in rows if row[0] == owner] == told
 
 
 def test_the_table_of_the_idempotency_service_is_that_of_the_class(documents):
@@ -97,10 +154,12 @@ def test_the_options_of_stores_in_databases_are_those_of_the_class(documents):
 
 
 def parameters(made):
-    """Return what a class is made of, as a table shows it."""
+    """Return what a class or function takes, as a table shows it."""
     return [
         (f"`{each.name}`", "required" if each.default is each.empty else shown(each.default))
         for each in inspect.signature(made).parameters.values()
+        if each.kind is not each.VAR_KEYWORD
+        and not (inspect.isfunction(made) and each.name in SUBJECTS)
     ]
 
 
