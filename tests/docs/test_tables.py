@@ -38,7 +38,7 @@ from sourceflow import (
 from sourceflow.bus.outcome import DeadLetterReason
 from sourceflow.demo.order_file import read_orders
 from sourceflow.demo.program import Summary
-from sourceflow.host.cli.exits import INTERRUPTED, WRONG_INPUT
+from sourceflow.host.cli.codes import CAME_OUT_WRONG, INTERRUPTED, WRONG_INPUT
 from sourceflow.messages import codec
 from sourceflow.messages.sensitive import MASKS, SensitiveKind, mask
 from sourceflow.resilience import CircuitOptions
@@ -238,7 +238,7 @@ def test_the_summary_of_the_demo_is_told_in_full(documents):
 def test_the_exit_codes_are_those_of_the_command_line(documents):
     rows = documents["docs/cli.md"].table("exit code", "meaning")
 
-    assert [int(code) for code, _ in rows] == [0, 1, WRONG_INPUT, INTERRUPTED]
+    assert [int(code) for code, _ in rows] == [0, CAME_OUT_WRONG, WRONG_INPUT, INTERRUPTED]
 
 
 def test_the_order_that_is_shown_is_one_the_demo_takes(documents, tmp_path):

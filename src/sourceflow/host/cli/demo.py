@@ -18,7 +18,8 @@ from sourceflow.demo.order_file import BadOrderError, OrderRecord, read_orders, 
 from sourceflow.demo.program import OrdersExistError, Summary, run_demo
 from sourceflow.demo.store import stores_at
 from sourceflow.errors import SourceflowError, StoreConfigurationError
-from sourceflow.host.cli.exits import INTERRUPTED, fail, refuse
+from sourceflow.host.cli.codes import INTERRUPTED
+from sourceflow.host.cli.exits import fail, refuse
 
 __all__ = ("demo",)
 

@@ -14,23 +14,12 @@ from sourceflow.errors import (
     StoreConfigurationError,
     WiringError,
 )
+from sourceflow.host.cli.codes import CAME_OUT_WRONG, INTERRUPTED, WRONG_INPUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = (
-    "CAME_OUT_WRONG",
-    "INTERRUPTED",
-    "WRONG_INPUT",
-    "WrongInputError",
-    "exits",
-    "fail",
-    "refuse",
-)
-
-CAME_OUT_WRONG: Final = 1
-WRONG_INPUT: Final = 2
-INTERRUPTED: Final = 130
+__all__ = ("WrongInputError", "exits", "fail", "refuse")
 
 _OF_THE_CALL: Final = (
     InvalidMessageError,
