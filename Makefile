@@ -58,7 +58,9 @@ docs: $(VENV)/.dev ## Run the documents' code, follow their links, build the sit
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 audit: $(VENV)/.dev ## Look for known vulnerabilities in what is installed
-	$(BIN)/pip-audit --strict --skip-editable
+	@mkdir -p build
+	$(BIN)/python -m pip freeze --all --exclude-editable --disable-pip-version-check > build/installed.txt
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement build/installed.txt $(AUDIT_ARGS)
 
 localstack: ## Start LocalStack (SQS, SNS, KMS) on a loopback port, without Docker
 	tools/localstack/start.sh
