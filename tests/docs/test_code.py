@@ -10,11 +10,14 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
+import logging
 import sys
 import types
 import typing
 
 import pytest
+
+from sourceflow.telemetry.lines import LOGGER
 
 
 @pytest.fixture
@@ -24,6 +27,16 @@ def module(document):
     made = sys.modules[name] = types.ModuleType(name)
     yield made
     del sys.modules[name]
+
+
+@pytest.fixture(autouse=True)
+def step_logger():
+    """The logger of steps is as it was, whatever a document does to it."""
+    logger = logging.getLogger(LOGGER)
+    level, handlers = logger.level, logger.handlers[:]
+    yield
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
 
 
 def run(block, document, module):

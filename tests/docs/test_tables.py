@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -44,6 +45,7 @@ from sourceflow.messages.sensitive import MASKS, SensitiveKind, mask
 from sourceflow.resilience import CircuitOptions
 from sourceflow.stores.memory import InMemoryIdempotency
 from sourceflow.stores.sql import SqlIdempotency, SqlStores
+from sourceflow.telemetry.lines import FIELDS, LINES
 from sourceflow.testing import LocalAws
 from sourceflow.transports.aws import (
     AwsOptions,
@@ -192,6 +194,24 @@ def test_the_kinds_of_sensitive_values_are_masked_as_the_table_says(documents):
     for kind, value, shown, hidden in told:
         assert mask(kind, value) == shown
         assert mask(kind, "") == MASKS[kind].hidden == hidden
+
+
+def test_the_lines_of_the_log_are_those_of_the_catalogue(documents):
+    document = documents["docs/guide/logging.md"]
+    rows = document.table("line", "level", "when", "fields")
+
+    assert rows == [
+        (
+            f"`{line.name}`",
+            logging.getLevelName(line.level),
+            line.description,
+            ", ".join(f"`{field}`" for field in line.fields),
+        )
+        for line in LINES
+    ]
+    assert document.table("field", "meaning") == [
+        (f"`{field}`", field.description) for field in FIELDS
+    ]
 
 
 def test_the_tree_of_errors_is_that_of_the_module(documents):

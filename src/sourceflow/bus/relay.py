@@ -15,6 +15,7 @@ from sourceflow.bus.expected import Expected
 from sourceflow.bus.local_letters import local_source
 from sourceflow.bus.ports import Outgoing
 from sourceflow.bus.settling import Settling
+from sourceflow.bus.step_log import Described, tell
 from sourceflow.bus.waits import sleep_unless
 from sourceflow.errors import (
     AwsRequestError,
@@ -29,6 +30,7 @@ from sourceflow.errors import (
 )
 from sourceflow.messages import key_text
 from sourceflow.resilience.backoff import Backoff
+from sourceflow.telemetry.lines import MESSAGE_RETRIED, SEND_RETRIED, WORK_PAUSED, WORK_RESUMED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Sequence
@@ -230,13 +232,15 @@ class Relay:
             else:
                 delay = _REMOTE_BACKOFF.delay(failures)
                 failures += 1
-            log.warning(
-                "%s %s was not sent to %s, next try in %.1f s: %s",
-                row.envelope.type_name,
-                row.envelope.id,
-                row.destination,
-                delay.total_seconds(),
-                error,
+            envelope = row.envelope
+            tell(
+                SEND_RETRIED,
+                message_id=envelope.id,
+                correlation_id=envelope.correlation_id,
+                message_type=envelope.type_name,
+                destination=row.destination.name,
+                delay=delay.total_seconds(),
+                error=Described(error, envelope.message),
             )
             await self._clock.sleep(delay.total_seconds())
 
@@ -245,7 +249,7 @@ class Relay:
         tries = _Tries()
         while True:
             try:
-                return await self._run_local(row, tries.failures + tries.asked + 1)
+                children = await self._run_local(row, tries.failures + tries.asked + 1)
             except (DuplicateError, Discard):
                 return ()
             except (Reject, DepthExceededError) as error:
@@ -254,16 +258,30 @@ class Relay:
             except DependencyError as error:
                 delay = _REMOTE_BACKOFF.delay(tries.outages)
                 tries.outages += 1
-                log.warning(
-                    "%s waits, a dependency does not answer: %s",
-                    row.destination,
-                    describe_error(error, row.envelope.message),
+                tell(
+                    WORK_PAUSED,
+                    source=local_source(row.destination),
+                    delay=delay.total_seconds(),
+                    error=Described(error, row.envelope.message),
                 )
             except Exception as error:  # noqa: BLE001 - a handler may raise anything
                 if _exhausted(tries, error):
                     await self._bury(row, error, tries.failures + tries.asked)
                     return ()
                 delay = _delay(tries, error)
+                tell(
+                    MESSAGE_RETRIED,
+                    message_id=row.envelope.id,
+                    message_type=row.envelope.type_name,
+                    source=local_source(row.destination),
+                    attempt=tries.failures + tries.asked,
+                    delay=delay.total_seconds(),
+                    error=Described(error, row.envelope.message),
+                )
+            else:
+                if tries.outages:
+                    tell(WORK_RESUMED, source=local_source(row.destination))
+                return children
             await self._clock.sleep(delay.total_seconds())
 
     async def _bury(self, row: OutboxRow, error: BaseException, attempts: int) -> None:
@@ -280,13 +298,6 @@ class Relay:
             attempts=attempts,
         )
         await self._insist(lambda: self._stores.dead_letters.save(letter))
-        log.error(
-            "%s %s is a dead letter (%s): %s",
-            row.envelope.type_name,
-            row.envelope.id,
-            letter.reason,
-            letter.error,
-        )
         self._observer.dead_lettered(letter)
 
     async def _insist(self, ask: Callable[[], Awaitable[ResultT]]) -> ResultT:

@@ -26,6 +26,7 @@ from sourceflow.bus.replay import Replay
 from sourceflow.bus.router import Router
 from sourceflow.bus.routes import NO_ROUTES
 from sourceflow.bus.scope import StoreReader
+from sourceflow.bus.step_log import StepLog
 from sourceflow.bus.timer import Timer
 from sourceflow.errors import NoHandlerError
 from sourceflow.host.dispatcher import Dispatcher
@@ -93,7 +94,7 @@ class Engine:
         self.claims = self._claims()
         self._routes = NO_ROUTES if transport is None else transport.routes
         self._middleware = middleware
-        self._user_observer = observer
+        self._user_observer = Observers((StepLog(), observer))
         self._codec = Codec(wiring.registry)
         self._stack = AsyncExitStack()
         self.reader = StoreReader(stores)

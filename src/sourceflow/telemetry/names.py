@@ -250,12 +250,12 @@ IN_FLIGHT: Final = gauge(
     AWS, "sourceflow.aws.message.in_flight", _M, "Messages that are handled here now.", DESTINATION
 )
 LISTENING: Final = gauge(
-    AWS, "sourceflow.aws.listener.receiving", "1",
+    AWS, "sourceflow.aws.listener.receiving", "{state}",
     "1 while a queue is received from, 0 while its listener is paused or cannot reach it.",
     DESTINATION,
 )  # fmt: skip
 CIRCUIT_STATE: Final = gauge(
-    AWS, "sourceflow.aws.circuit.state", "1",
+    AWS, "sourceflow.aws.circuit.state", "{state}",
     "0: closed, 1: half open, 2: open, nothing is sent.", *_PLACE,
 )  # fmt: skip
 LEASES_LOST: Final = counter(

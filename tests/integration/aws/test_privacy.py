@@ -96,5 +96,5 @@ async def test_a_dead_letter_keeps_its_body_and_people_read_no_secret(cloud, cap
     for text in read:
         assert "4111" not in text
         assert "Rosalind" not in text
-    assert "is a dead letter" in caplog.text
+    assert "message dead-lettered" in caplog.text
     assert "no answer about ***REDACTED***" in caplog.text

@@ -22,7 +22,7 @@ from sourceflow import (
     subscribes,
 )
 from sourceflow.bus.changes import Destination, OutboxRow, Stream
-from sourceflow.bus.dead_letter import DeadLetterFilter
+from sourceflow.bus.dead_letter import DeadLetter, DeadLetterFilter
 from sourceflow.bus.expected import MAX_EXPECTED
 from sourceflow.bus.relay import LOCAL_ATTEMPTS, MAX_WAITING
 from sourceflow.errors import (
@@ -227,7 +227,7 @@ async def test_local_work_is_tried_five_times_and_then_kept_as_a_dead_letter(ben
     assert first.attempts == LOCAL_ATTEMPTS == 5
     assert bench.engine._codec.decode(first.body).message == Went(id="a", number=0)
     assert bench.ears.of("dead_lettered") == [("Went", "local:subscriber:Followers.went")] * 2
-    assert "is a dead letter" in caplog.text
+    assert "message dead-lettered" in caplog.text
 
 
 async def test_retries_wait_longer_and_longer(bench, script, monkeypatch):
@@ -422,7 +422,16 @@ async def test_an_event_that_became_a_dead_letter_is_not_expected(subscribed):
     await subscribed.app.send(Go(id="a"))
     await subscribed.relay.idle()
     (event,) = [e.envelope for e in subscribed.transport.sent if e.destination.kind == "topic"]
-    letter = type("Letter", (), {"message_id": event.id, "type_name": "", "source": ""})
+    letter = DeadLetter(
+        source="shop-events",
+        message_id=event.id,
+        type_name="Went",
+        reason="Rejected",
+        error="",
+        body=b"",
+        time=subscribed.clock.now(),
+        attempts=1,
+    )
     subscribed.engine.observer.dead_lettered(letter)
     assert len(subscribed.relay.expected) == 0
 
@@ -487,4 +496,5 @@ async def test_what_waits_for_a_message_is_logged_with_its_destination(bench, ca
     bench.transport.faults = [AWAY]
     await bench.app.send(Go(id="a"))
     await bench.wait(minutes=1)
-    assert "was not sent to queue:ship.fifo, next try in" in caplog.text
+    assert "send retried" in caplog.text
+    assert "destination=ship.fifo delay=" in caplog.text

@@ -7,8 +7,10 @@ import contextlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from sourceflow.bus.step_log import tell
 from sourceflow.bus.waits import sleep_unless
 from sourceflow.errors import AwsConfigurationError
+from sourceflow.telemetry.lines import WORK_RESUMED
 from sourceflow.transports.aws.listener_status import ListenerState, ListenerStatus
 from sourceflow.transports.aws.places import Places
 from sourceflow.transports.aws.pollers import Pollers
@@ -99,7 +101,7 @@ class Listener:
             take=self._take,
             wait=lambda delay: sleep_unless(self._stopped, delay, clock),
         )
-        self._probe = Probe(pause=self._pause, resume=self._pollers.resume)
+        self._probe = Probe(pause=self._pause, resume=self._resume)
         self._processor = Processor(
             options,
             receive=receive,
@@ -225,6 +227,10 @@ class Listener:
     def _pause(self) -> None:
         self._pollers.pause()
         self._slots.dismiss()
+
+    def _resume(self) -> None:
+        self._pollers.resume()
+        tell(WORK_RESUMED, source=self.name)
 
     def stop(self) -> None:
         """Receive nothing more; start no handler; let those that run end."""

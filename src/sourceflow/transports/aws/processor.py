@@ -8,14 +8,15 @@ from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from sourceflow.bus.dead_letter import describe_error
 from sourceflow.bus.outcome import InProgress, Paused, Rejected, RetryLater
 from sourceflow.bus.ports import Delivery
+from sourceflow.bus.step_log import Described, tell
 from sourceflow.errors import AwsError, HandlingError
 from sourceflow.resilience.backoff import Backoff
+from sourceflow.telemetry.lines import MESSAGE_RETRIED, WORK_PAUSED
 from sourceflow.transports.aws.attempts import Attempts
 from sourceflow.transports.aws.pollers import MISCONFIGURED
-from sourceflow.transports.aws.wire import read_arrived
+from sourceflow.transports.aws.wire import envelope_id, read_arrived
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -200,11 +201,11 @@ class Processor:
         if not self._probe.begin(lease, outcome.error):
             return _AT_ONCE
         delay = _PAUSED.delay(self._probe.tries - 1)
-        log.warning(
-            "%s is paused for %.1f s, a dependency does not answer: %s",
-            self._options.name,
-            delay.total_seconds(),
-            describe_error(outcome.error, outcome.message),
+        tell(
+            WORK_PAUSED,
+            source=self._options.name,
+            delay=delay.total_seconds(),
+            error=Described(outcome.error, outcome.message),
         )
         return Again(delay)
 
@@ -219,8 +220,22 @@ class Processor:
             and tally.failed < self._options.max_attempts
             and tally.asked < ASKED_ATTEMPTS
         ):
-            return Again(outcome.delay or _FAILED.delay(tally.failed - 1))
+            delay = outcome.delay or _FAILED.delay(tally.failed - 1)
+            self._tell_retried(lease, outcome, delay)
+            return Again(delay)
         return await self._give_up(lease, outcome)
+
+    def _tell_retried(self, lease: Lease, outcome: RetryLater, delay: timedelta) -> None:
+        arrived = read_arrived(lease.message, self._options.topics)
+        tell(
+            MESSAGE_RETRIED,
+            message_id=envelope_id(arrived.body) or lease.message.message_id,
+            message_type=arrived.type_hint,
+            source=self._options.name,
+            attempt=self._attempts.handled(lease.message.message_id),
+            delay=delay.total_seconds(),
+            error=Described(outcome.error, outcome.message),
+        )
 
     async def _give_up(self, lease: Lease, outcome: RetryLater | Rejected) -> Verdict:
         lease.given_up = outcome

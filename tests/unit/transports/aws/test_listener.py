@@ -590,7 +590,7 @@ async def test_ten_minutes_without_a_dependency_leave_no_dead_letter(make_bench,
     handler.outcomes.clear()
     await bench.pass_time(timedelta(minutes=1))
     assert handler.ended[-2:] == ["a1", "a2"]
-    assert "orders.fifo is paused" in caplog.text
+    assert "work paused source=orders.fifo" in caplog.text
 
 
 async def test_while_a_dependency_is_away_one_message_probes_it_and_all_others_are_handed_back(

@@ -94,13 +94,6 @@ class DeadLetterSender:
         )
         await self._post(message, letter)
         letter = await self._recorded(letter)
-        log.error(
-            "message %s of %s is a dead letter (%s): %s",
-            letter.message_id,
-            self._queue,
-            reason,
-            letter.error,
-        )
         self._observer.dead_lettered(letter)
 
     async def _recorded(self, letter: DeadLetter) -> DeadLetter:

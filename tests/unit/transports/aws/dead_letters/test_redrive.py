@@ -530,7 +530,9 @@ class Faults:
         request["Entries"] = [entry for entry in request["Entries"] if entry not in fails]
         answer = {"Successful": [], "Failed": []}
         if request["Entries"]:
-            done = await self._wire.aws._call_json("sqs", operation, json.dumps(request).encode())
+            done = await self._wire.aws._call_json(
+                "sqs", operation, json.dumps(request).encode(), None
+            )
             answer |= json.loads(done)
         answer["Failed"] = [
             *answer.get("Failed", ()),
@@ -556,7 +558,7 @@ def refuse(wire, which):
         if good:
             request["Entries"] = good
             whole = json.dumps(request).encode()
-            answer = json.loads(await wire.aws._call_json("sqs", operation, whole))
+            answer = json.loads(await wire.aws._call_json("sqs", operation, whole, None))
         answer.setdefault("Failed", []).extend(
             {"Id": entry["Id"], "Code": "InvalidMessageContents", "SenderFault": True}
             for entry in bad

@@ -96,7 +96,7 @@ async def test_an_alias_may_move_while_messages_are_under_way(make_provider, kms
 
     kms.aliases["alias/orders"] = SECOND
     after = await provider.generate(CONTEXT)
-    for made in (before, after):
+    for made in (after, before, after):
         assert await receiver.decrypt(made.key_id, made.encrypted, CONTEXT)
         assert await provider.decrypt(made.key_id, made.encrypted, CONTEXT)
 
