@@ -136,10 +136,7 @@ class _Assembler:
     def _add(self, component: Any) -> None:
         kind = _kind_of(component)
         if kind is None:
-            unmarked = ", nor marked @upcasts" if inspect.isfunction(component) else ""
-            self._faults.append(
-                f"{shown(component)} is neither a Saga, an Aggregate nor a View{unmarked}"
-            )
+            self._faults.append(_strange(component))
             return
         self._refuse_upcasters_in(component)
         try:
@@ -251,6 +248,14 @@ class _Assembler:
                         f"the {place} {name!r} is a route for {kind}s; "
                         f"{message_type.__name__} is none"
                     )
+
+
+def _strange(component: object) -> str:
+    """Say what is wrong with what is no component."""
+    if _kind_of(type(component)) is not None:
+        return f"{type(component).__name__}(…) is an object: list the class, without parentheses"
+    unmarked = ", nor marked @upcasts" if inspect.isfunction(component) else ""
+    return f"{shown(component)} is neither a Saga, an Aggregate nor a View{unmarked}"
 
 
 def _kind_of(component: object) -> _Kind | None:

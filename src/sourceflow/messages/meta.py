@@ -136,7 +136,15 @@ class SourceflowMeta(msgspec.StructMeta):
                 InvalidMessageError: A field's value is of the wrong type or outside of the limits.
                 TypeError: A field is missing, unknown, or given by position.
             """
-            made = _make(cls, *args, **kwargs)
+            try:
+                made = _make(cls, *args, **kwargs)
+            except TypeError:
+                if not args:
+                    raise
+                fields = ", ".join(f"{name}=…" for name in cls.__struct_fields__)
+                raise TypeError(
+                    f"{cls.__name__} takes its fields by name: {cls.__name__}({fields})"
+                ) from None
             if not is_plainly_right(made):
                 validate(made)
             return made

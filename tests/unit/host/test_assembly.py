@@ -337,7 +337,11 @@ FAULTS = {
         "WrongMark.opened is marked @handles; a component of this kind takes @projects",
     ),
     "no component": ([int], "int is neither a Saga, an Aggregate nor a View"),
-    "an instance": (["text"], "'text' is neither a Saga, an Aggregate nor a View"),
+    "something else": (["text"], "'text' is neither a Saga, an Aggregate nor a View"),
+    "an object of a component": (
+        [AccountSaga()],
+        "AccountSaga(…) is an object: list the class, without parentheses",
+    ),
     "a service that is not there": (
         [AccountSaga, NeedsService],
         (

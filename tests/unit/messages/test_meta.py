@@ -68,7 +68,7 @@ def test_a_class_takes_keywords_only(base):
     class Thing(base):
         id: Key[str]
 
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"Thing takes its fields by name: Thing\(id=…\)"):
         Thing("a")
 
 
