@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import secrets
 import shlex
 import signal
 import subprocess
@@ -76,9 +77,13 @@ class Terminal:
 
 
 class Walk:
-    """A reader of the tutorial: a folder, terminals, and what was printed last."""
+    """A reader of the tutorial: a folder, terminals, and what was printed last.
+
+    ``elsewhere`` has the variables that lead to another AWS than `sourceflow local`.
+    """
 
     def __init__(self, folder, variables):
+        self.elsewhere = {}
         self.folder = folder
         self.variables = variables
         self.terminals = {}
@@ -108,11 +113,15 @@ class Walk:
         if command == "^C":
             assert self.terminals[terminal].interrupt() == 0
             self.terminals.pop(terminal).end()
+        elif self.elsewhere and command == "sourceflow local":
+            pass
         elif terminal is not None:
             # Other servers may run here: it gets a free port.
             free = " --port 0" if command == "sourceflow local" else ""
             words = shlex.split(command + free)
             self.terminals[terminal] = Terminal(words, self.folder, self.variables)
+        elif self.elsewhere and command.startswith("export "):
+            self.variables |= self.elsewhere
         elif command.startswith("export "):
             (local,) = self.terminals.values()
             told = local.wait_for(lambda line: line.startswith("export "))
@@ -176,6 +185,26 @@ def test_the_tutorial_does_what_it_says(walk, documents):
     # They end when they are told to, the services before the server.
     for title in sorted(walk.terminals, reverse=True):
         assert walk.terminals[title].interrupt() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.localstack
+def test_the_two_services_work_on_localstack_as_they_are(walk, documents, localstack_url):
+    walk.read(documents[PAGES[0]])
+    walk.elsewhere = {
+        "AWS_ENDPOINT_URL": localstack_url,
+        "AWS_ACCESS_KEY_ID": f"{10**11 + secrets.randbelow(9 * 10**11)}",  # an account of its own
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    walk.read(documents[PAGES[2]])
+
+    (export,) = [
+        block.code
+        for block in documents["docs/tutorial/aws.md"].blocks_of("console")
+        if block.code.startswith("export AWS_ENDPOINT_URL=")
+    ]
+    assert set(re.findall(r"(\w+)=", export)) == set(walk.elsewhere)
 
 
 @pytest.mark.slow
