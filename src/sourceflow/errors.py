@@ -1,7 +1,5 @@
 """Every exception that sourceflow raises.
 
-::
-
     SourceflowError
     ├── WiringError                 the App cannot start: every fault found, in one error
     ├── MessageError                a message cannot be built, written or read

@@ -94,6 +94,17 @@ def test_every_method_and_attribute_of_a_public_class_is_described(public):
     ] == []
 
 
+def test_docstrings_are_markdown(public):
+    """The reference would show the colons that announce a block in other markup."""
+    described = [*public.values(), *(member for _, _, member in members(public))]
+
+    assert {
+        each.path
+        for each in described
+        if each.docstring and re.search(r"::$|:\w+:`", each.docstring.value, re.MULTILINE)
+    } == set()
+
+
 def test_a_docstring_that_lists_arguments_lists_each_of_them_and_no_other(public):
     wrong = []
     for path, each in public.items():

@@ -224,6 +224,14 @@ def test_the_tree_of_errors_is_that_of_the_module(documents):
     assert named == {name for name in errors.__all__ if name.endswith("Error")}
 
 
+def test_every_error_is_told_with_what_to_do(documents):
+    rows = documents["docs/guide/errors.md"].table("error", "when", "what to do")
+
+    assert sorted(names(rows)) == [name for name in errors.__all__ if name.endswith("Error")]
+    # Bases that nothing raises are there to be caught.
+    assert [error for error, _, advice in rows if not advice] == ["`MessageError`", "`AwsError`"]
+
+
 @pytest.mark.parametrize(("head", "owner"), [("hook", Middleware), ("method", Observer)])
 def test_the_hooks_are_those_of_the_class(head, owner, documents):
     document = documents["docs/guide/middleware.md"]

@@ -187,8 +187,6 @@ class App(Sends, Reads, Past):
         routed commands as ever, and leaves others in the stores to an instance that runs, as
         ``redrive`` does. Of handlers, only ``replay``, ``rebuild`` and ``at`` run any.
 
-        ::
-
             async with app.operating():
                 await app.send(CreateOrder(order_id="o-1", total=Decimal(5)))
 
