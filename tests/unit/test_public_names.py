@@ -224,6 +224,7 @@ FROZEN = {
         "ListenerState",
         "ListenerStatus",
         "LocalKeyProvider",
+        "Permissions",
         "QueuedLetter",
         "RedriveResult",
         "SnsAlert",

@@ -95,6 +95,11 @@ class App(Sends, Reads, Past):
         """The App's name."""
         return self._name
 
+    @property
+    def transport(self) -> Transport | None:
+        """What messages travel by, as ``use`` was told; None where they stay in the process."""
+        return self._transport
+
     def use(self, transport: Transport) -> Self:
         """Let commands and events travel by a transport; return the App.
 

@@ -11,6 +11,7 @@ from sourceflow.transports.aws.dead_letters import (
 from sourceflow.transports.aws.encryption import GeneratedKey, KeyProvider, LocalKeyProvider
 from sourceflow.transports.aws.listener_status import ListenerState, ListenerStatus
 from sourceflow.transports.aws.options import AwsOptions
+from sourceflow.transports.aws.permissions import Permissions
 from sourceflow.transports.aws.transport import AwsTransport
 
 __all__ = (
@@ -24,6 +25,7 @@ __all__ = (
     "ListenerState",
     "ListenerStatus",
     "LocalKeyProvider",
+    "Permissions",
     "QueuedLetter",
     "RedriveResult",
     "SnsAlert",

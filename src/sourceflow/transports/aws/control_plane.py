@@ -11,6 +11,8 @@ from sourceflow.transports.aws.client._botocore import new_session
 from sourceflow.transports.aws.client.errors import classify
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sourceflow.transports.aws.client import CredentialsProvider
 
 __all__ = ("ControlPlane",)
@@ -20,7 +22,7 @@ CALLS_AT_ONCE = 8
 
 
 class ControlPlane:
-    """botocore's clients of SQS and SNS, as coroutines that raise our errors."""
+    """botocore's clients of SQS, SNS and STS, as coroutines that raise our errors."""
 
     def __init__(self, clients: dict[str, Any]) -> None:
         self._clients = clients
@@ -28,7 +30,12 @@ class ControlPlane:
 
     @classmethod
     async def open(
-        cls, *, region: str, endpoint_url: str | None, credentials: CredentialsProvider | None
+        cls,
+        *,
+        region: str,
+        endpoint_url: str | None,
+        credentials: CredentialsProvider | None,
+        services: Sequence[str] = ("sqs", "sns"),
     ) -> Self:
         """Make the clients.
 
@@ -36,6 +43,7 @@ class ControlPlane:
             region: The AWS region.
             endpoint_url: Where AWS is; None leaves it to botocore.
             credentials: Whose requests these are; botocore's chain where None.
+            services: What is going to be called.
 
         Raises:
             AwsCredentialsError: There are no credentials.
@@ -61,7 +69,7 @@ class ControlPlane:
                     aws_session_token=found.token,
                     config=config,
                 )
-                for service in ("sqs", "sns")
+                for service in services
             }
 
         return cls(await asyncio.to_thread(make))
@@ -81,6 +89,14 @@ class ControlPlane:
             AwsError: The subclass says what to do about it.
         """
         return await self._call("sns", operation, parameters)
+
+    async def sts(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Call STS; the operation is named as in botocore: ``get_caller_identity``.
+
+        Raises:
+            AwsError: The subclass says what to do about it.
+        """
+        return await self._call("sts", operation, parameters)
 
     async def _call(
         self, service: str, operation: str, parameters: dict[str, Any]

@@ -8,6 +8,7 @@ from sourceflow.bus.routes import Routes
 from sourceflow.errors import NotRunningError
 from sourceflow.transports.aws.bus import configure_bus
 from sourceflow.transports.aws.encryption import check_keys, encrypted_destinations
+from sourceflow.transports.aws.permissions import Account, find_account, permissions_of
 from sourceflow.transports.aws.running import RunningTransport
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from sourceflow.transports.aws.encryption import KeyProvider
     from sourceflow.transports.aws.listener_status import ListenerStatus
     from sourceflow.transports.aws.options import AwsOptions
+    from sourceflow.transports.aws.permissions import Permissions, PolicyMode, Role
 
 __all__ = ("AwsTransport",)
 
@@ -150,6 +152,50 @@ class AwsTransport:
             NotRunningError: The App is not running.
         """
         return self._open.statuses
+
+    async def find_account(self) -> str:
+        """Ask AWS whose account the credentials are of; nobody needs a right for that.
+
+        Raises:
+            AwsCredentialsError: There are no credentials, or they are refused.
+            AwsError: AWS does not answer.
+        """
+        return await find_account(self._options, self._credentials)
+
+    def permissions(
+        self,
+        app: str,
+        *,
+        account: str,
+        mode: PolicyMode = "production",
+        role: Role | None = None,
+        region: str | None = None,
+        at_rest_keys: Sequence[str] = (),
+    ) -> Permissions:
+        """Return what an App with this transport needs the right to do, as IAM policies.
+
+        Args:
+            app: The App's name.
+            account: The id of the AWS account that it runs in.
+            mode: ``production`` names every queue and topic, ``development`` all that begin with
+                the ``resource_prefix``.
+            role: Whose rights; None is one role that does all that the App is configured to do.
+            region: The region that ARNs name; that of the options where not given.
+            at_rest_keys: ARNs of KMS keys with which AWS itself encrypts the queues and topics, where
+                somebody has set that up.
+
+        Raises:
+            ValueError: The account, mode or role is none, or a name is too long with its prefix.
+        """
+        return permissions_of(
+            self._options,
+            self._bus,
+            app,
+            account=Account(id=account, region=region or self._options.region),
+            mode=mode,
+            role=role,
+            at_rest_keys=at_rest_keys,
+        )
 
     def describe(self) -> Mapping[str, object]:
         """Return what it is made of."""
