@@ -55,6 +55,7 @@ from sourceflow.transports.aws import (
     SnsAlert,
 )
 from sourceflow.transports.aws.bus import Listen, ListenedQueue, Raise, Send, Subscribe
+from sourceflow.transports.aws.permissions import PolicyMode, Role
 
 #: Other words for our things, which no document uses.
 OTHER_WORDS = (
@@ -357,6 +358,49 @@ async def test_no_operation_is_called_that_the_guide_does_not_tell_of(mode, docu
                 await app.drained(timeout=10)
 
     assert set(aws.calls) <= told
+
+
+def statements_of_policies():
+    """Return which roles have which statements, of an App that uses everything."""
+
+    def uses_all(bus):
+        return (
+            bus.send.command(Stop, queue="stop")
+            .raise_.event(Stopped, topic="trains")
+            .listen.to.command_queue("stop")
+            .subscribe.to.topic("trains")
+        )
+
+    monitor = DeadLetterMonitor(alerts=(SnsAlert("alerts"),))
+    more = {"enable_encryption": True, "kms_key_id": "k", "dead_letter_monitor": monitor}
+    found = {}
+    for role in get_args(Role):
+        for mode in get_args(PolicyMode):
+            for configure in (uses_all, lambda bus: bus.raise_.event(Stopped, topic="trains")):
+                transport = AwsTransport(AwsOptions(region="us-east-1", **more), configure)
+                policy = transport.permissions(
+                    "rail", account="0" * 12, role=role, mode=mode, at_rest_keys=("k",)
+                )
+                for statement in policy.statements:
+                    found.setdefault(statement.sid, set()).add(role)
+    return found
+
+
+def test_every_statement_of_a_policy_is_told_with_its_roles(documents):
+    rows = documents["docs/guide/iam.md"].table("statement", "role", "for")
+    everybody = set(get_args(Role))
+    told = {
+        sid: everybody if roles.startswith("all,") else set(roles.split(", "))
+        for sids, roles, _ in rows
+        for sid in re.findall(r"`(\w+)`", sids)
+        if sid != "ByAlias"
+    }
+    found = statements_of_policies()
+    assert set(told) == set(found)
+    assert {sid: roles for sid, roles in found.items() if not roles <= told[sid]} == {}
+    assert {
+        row[0] for row in documents["docs/guide/iam.md"].table("role", "does", "is given to")
+    } == {f"`{role}`" for role in everybody}
 
 
 @pytest.mark.parametrize("name", ["THREATS.md", "docs/guarantees.md"])

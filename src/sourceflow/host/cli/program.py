@@ -6,6 +6,7 @@ import typer
 
 from sourceflow.host.cli.db import db
 from sourceflow.host.cli.demo import demo
+from sourceflow.host.cli.iam import iam
 from sourceflow.host.cli.local import local
 from sourceflow.host.cli.run import run
 
@@ -21,4 +22,5 @@ program = typer.Typer(
 program.command()(demo)
 program.command()(local)
 program.command()(run)
+program.command()(iam)
 program.add_typer(db, name="db", no_args_is_help=True)
