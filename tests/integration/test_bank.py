@@ -9,7 +9,8 @@ import pytest
 
 from sourceflow import App
 from sourceflow.bus.changes import Stream
-from sourceflow.errors import NotFoundError, RejectedError
+from sourceflow.errors import AlreadyExistsError, NotFoundError, RejectedError
+from sourceflow.testing import given
 
 BANK = Path(__file__).parents[2] / "examples" / "bank" / "bank.py"
 
@@ -23,6 +24,9 @@ def load_bank():
 
 
 bank = sys.modules.get("bank") or load_bank()
+
+
+BANK_APP = App(bank.COMPONENTS, name="bank")
 
 
 @pytest.fixture
@@ -66,41 +70,71 @@ async def test_a_closed_account_refuses_everything(used):
     assert await numbers(used) == [1, 2, 3, 4, 5]
 
 
+def opened(**fields):
+    """Return a scenario that begins with an open account."""
+    return given(bank.Account(id="a-1", holder="John", balance=Decimal(10), **fields), app=BANK_APP)
+
+
+async def test_an_account_is_opened_once():
+    order = bank.OpenAccount(account_id="a-1", holder="John", deposit=Decimal(10))
+    account = bank.Account(id="a-1", holder="John", balance=Decimal(10))
+    event = bank.AccountOpened(account_id="a-1", holder="John", balance=Decimal(10))
+
+    await given(app=BANK_APP).when(order).twice().then(event, account)
+    await given(order, app=BANK_APP).when(order).then_raises(AlreadyExistsError)
+
+
 @pytest.mark.parametrize(
     ("holder", "deposit"), [("", 1000), ("  ", 1000), ("John", 0), ("John", -1)]
 )
-async def test_an_account_that_cannot_be_opened_leaves_no_trace(app, holder, deposit):
-    with pytest.raises(RejectedError):
-        await app.aggregate(bank.Accounts).open("a-1", holder, Decimal(deposit))
-    assert await app.find(bank.Account, "a-1") is None
-    assert await app.find(bank.AccountView, "a-1") is None
-    assert await numbers(app) == []
-    assert await app._running.stores.events.position() == 0
+async def test_an_account_that_cannot_be_opened_leaves_no_trace(holder, deposit):
+    order = bank.OpenAccount(account_id="a-1", holder=holder, deposit=Decimal(deposit))
+
+    await given(app=BANK_APP).when(order).then_raises(RejectedError)
 
 
 @pytest.mark.parametrize("amount", [0, -5])
-async def test_amounts_that_are_nothing_are_refused_and_leave_no_trace(used, amount):
-    accounts = used.aggregate(bank.Accounts)
-    before = await used.get(bank.AccountView, "a-1")
-    for refused in (
-        accounts.deposit("a-1", Decimal(amount)),
-        accounts.withdraw("a-1", Decimal(amount)),
-    ):
-        with pytest.raises(RejectedError):
-            await refused
-    assert await used.get(bank.AccountView, "a-1") == before
-    assert await numbers(used) == [1, 2, 3, 4]
+@pytest.mark.parametrize("use", [bank.Deposit, bank.Withdraw])
+async def test_amounts_that_are_nothing_are_refused_and_leave_no_trace(use, amount):
+    order = use(account_id="a-1", amount=Decimal(amount))
+
+    await opened().when(order).then_raises(RejectedError, match="more than nothing")
 
 
-async def test_a_blank_reason_does_not_close_an_account(used):
-    with pytest.raises(RejectedError, match="reason"):
-        await used.aggregate(bank.Accounts).close("a-1", " ")
-    assert not (await used.get(bank.Account, "a-1")).closed
+@pytest.mark.parametrize(
+    ("use", "balance"), [(bank.Deposit, 16), (bank.Withdraw, 4)], ids=["deposit", "withdraw"]
+)
+async def test_an_order_that_comes_twice_moves_money_once(use, balance):
+    order = use(account_id="a-1", amount=Decimal(6))
+    row = bank.AccountView(id="a-1", holder="John", balance=Decimal(10))
+
+    await (
+        given(row, bank.Account(id="a-1", holder="John", balance=Decimal(10)), app=BANK_APP)
+        .when(order)
+        .twice()
+        .then(
+            bank.AccountUsed(account_id="a-1", balance=Decimal(balance)),
+            bank.AccountView(id="a-1", holder="John", balance=Decimal(balance), transactions=1),
+        )
+    )
 
 
-async def test_a_missing_account_is_not_found(app):
-    with pytest.raises(NotFoundError, match="a-9"):
-        await app.aggregate(bank.Accounts).deposit("a-9", Decimal(1))
+async def test_nobody_withdraws_more_than_there_is():
+    order = bank.Withdraw(account_id="a-1", amount=Decimal(11))
+
+    await opened().when(order).then_raises(RejectedError, match="too low")
+
+
+async def test_a_blank_reason_does_not_close_an_account():
+    order = bank.CloseAccount(account_id="a-1", reason=" ")
+
+    await opened().when(order).then_raises(RejectedError, match="reason")
+
+
+async def test_a_missing_account_is_not_found():
+    order = bank.Deposit(account_id="a-9", amount=Decimal(1))
+
+    await opened().when(order).then_raises(NotFoundError, match="a-9")
 
 
 async def test_a_replay_leaves_the_view_as_it_was(used):

@@ -61,7 +61,7 @@ from sourceflow.bus.ports import ScheduledCommand
 from sourceflow.errors import WiringError
 from sourceflow.stores.memory import InMemoryIdempotency, MemoryStores
 from sourceflow.stores.sql import SqlIdempotency
-from sourceflow.testing import LocalAws, ManualClock
+from sourceflow.testing import LocalAws, ManualClock, Outcome, absent, given, like
 from sourceflow.transports.aws import AwsOptions, AwsTransport
 
 
@@ -335,3 +335,25 @@ async def work(app: App) -> None:
         await app.run()
     except WiringError as error:
         assert_type(error.faults, tuple[str, ...])
+
+
+async def scenarios(app: App) -> None:
+    order = CreateOrder(order_id="o-1", total=Decimal(1))
+    event = OrderCreated(order_id="o-1", total=Decimal(1))
+    scenario = given(order, event, Order(id="o-1", total=Decimal(1)), timedelta(days=1), app=app)
+    outcome = (
+        await scenario.when(order)
+        .twice()
+        .after(timedelta(days=1))
+        .then(
+            event,
+            order,
+            like(Order, id="o-1"),
+            absent(OrderSummary, "o-1"),
+            OrderSummary(id="o-1", total=Decimal(1)),
+        )
+    )
+    assert_type(outcome, Outcome)
+    assert_type(outcome.error, BaseException | None)
+    await given(app=lambda: app).when(timedelta(days=1)).then()
+    await given(app=app, clock=ManualClock()).when(event).then_raises(ValueError, match="no")

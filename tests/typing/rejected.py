@@ -26,6 +26,7 @@ from sourceflow import (
     subscribes,
     upcasts,
 )
+from sourceflow.testing import absent, given
 from sourceflow.transports.aws import AwsOptions, AwsTransport
 
 
@@ -187,3 +188,14 @@ def transport() -> None:
     AwsOptions(region="us-east-1").region = "eu-west-1"  # error
     AwsTransport(AwsOptions(region="us-east-1"), lambda bus: bus.send.command(CreateOrder))  # error
     AwsTransport(AwsOptions(region="us-east-1"), lambda bus: bus.sends)  # error
+
+
+async def scenarios(app: App, command: CreateOrder) -> None:
+    given(command)  # error
+    given(app=Handlers)  # error
+    given(app=app).when()  # error
+    given(app=app).when(command).after(5)  # error
+    given(app=app).when(command).then()  # error
+    await given(app=app).when(command).then_raises("too low")  # error
+    await given(app=app).then(command)  # error
+    absent(CreateOrder, "o-1")  # error

@@ -63,8 +63,8 @@ def test_the_package_itself_needs_msgspec_and_the_standard_library_only():
     ("missing", "statement"),
     [
         ("aiohttp", "import sourceflow.transports.aws.client.http.aiohttp_client"),
-        ("aiohttp", "import sourceflow.testing"),
-        ("cryptography", "import sourceflow.testing"),
+        ("aiohttp", "from sourceflow.testing import LocalAws"),
+        ("cryptography", "from sourceflow.testing import LocalAws"),
         ("botocore", NEW_SESSION),
     ],
 )
@@ -110,11 +110,15 @@ def test_commands_for_databases_name_their_missing_extra(missing, extra):
 
 
 @pytest.mark.parametrize(
-    "module", ["sourceflow.transports.aws.client.http.aiohttp_client", "sourceflow.testing"]
+    "statement",
+    [
+        "import sourceflow.transports.aws.client.http.aiohttp_client",
+        "from sourceflow.testing import LocalAws",
+    ],
 )
-def test_another_missing_module_is_not_taken_for_the_extra(module):
+def test_another_missing_module_is_not_taken_for_the_extra(statement):
     # yarl is aiohttp's own dependency: a broken installation is no missing extra
-    program = WITHOUT.format(missing="yarl", statement=f"import {module}")
+    program = WITHOUT.format(missing="yarl", statement=statement)
 
     assert "ModuleNotFoundError: No module named 'yarl" in run(program, returns=1).stderr
 

@@ -202,7 +202,16 @@ FROZEN = {
     ),
     "sourceflow.stores.memory": ("InMemoryIdempotency", "MemoryStores"),
     "sourceflow.stores.sql": ("SqlIdempotency", "SqlStores"),
-    "sourceflow.testing": ("LocalAws", "ManualClock"),
+    "sourceflow.testing": (
+        "Given",
+        "LocalAws",
+        "ManualClock",
+        "Outcome",
+        "When",
+        "absent",
+        "given",
+        "like",
+    ),
     "sourceflow.testing.conformance": ("StoresConformance",),
     "sourceflow.resilience": (
         "Backoff",

@@ -111,6 +111,7 @@ class Relay:
         self._observer = observer
         self._lanes: dict[Hashable, deque[_Place]] = {}
         self._waiting = 0
+        self._pausing = 0
         self._room = asyncio.Event()
         self._room.set()
         self._idle = asyncio.Event()
@@ -151,6 +152,11 @@ class Relay:
     def waiting(self) -> int:
         """How many rows are under way."""
         return self._waiting
+
+    @property
+    def resting(self) -> bool:
+        """Whether all that is under way has failed and waits for its next try."""
+        return 0 < len(self._lanes) == self._pausing
 
     async def room(self) -> None:
         """Wait until so few rows are under way that more may come."""
@@ -242,7 +248,7 @@ class Relay:
                 delay=delay.total_seconds(),
                 error=Described(error, envelope.message),
             )
-            await self._clock.sleep(delay.total_seconds())
+            await self._pause(delay)
 
     async def _handle(self, row: OutboxRow) -> Sequence[OutboxRow]:
         """Handle a row here until it is done or given up."""
@@ -282,7 +288,15 @@ class Relay:
                 if tries.outages:
                     tell(WORK_RESUMED, source=local_source(row.destination))
                 return children
+            await self._pause(delay)
+
+    async def _pause(self, delay: timedelta) -> None:
+        """Wait for the next try."""
+        self._pausing += 1
+        try:
             await self._clock.sleep(delay.total_seconds())
+        finally:
+            self._pausing -= 1
 
     async def _bury(self, row: OutboxRow, error: BaseException, attempts: int) -> None:
         rejected = isinstance(error, (Reject, DepthExceededError))

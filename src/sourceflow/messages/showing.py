@@ -33,7 +33,7 @@ from sourceflow.messages.type_variables import bind, filled, variables_of
 if typing.TYPE_CHECKING:
     from sourceflow.messages.type_variables import Types
 
-__all__ = ("MaskOf", "Show", "show", "shows_all")
+__all__ = ("MaskOf", "Show", "masked_fields", "show", "shows_all")
 
 MaskOf = Callable[[SensitiveKind, Any], Any]
 """Returns what stands for a sensitive value."""
@@ -69,6 +69,11 @@ def show(value: Any, mask_of: MaskOf) -> Any:
 def shows_all(cls: type[Any]) -> bool:
     """Whether every field of a class may be seen as it is."""
     return not _plan(cls)
+
+
+def masked_fields(cls: type[Any]) -> Collection[str]:
+    """Return the names of the fields that are not shown as they are."""
+    return _plan(cls).keys()
 
 
 _plans: dict[tuple[type[Any], tuple[Any, ...]], Mapping[str, Show]] = {}

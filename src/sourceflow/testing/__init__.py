@@ -1,13 +1,34 @@
 """What users need to test their own code."""
 
+from typing import TYPE_CHECKING, Any
+
 from sourceflow.errors import MissingExtraError
 from sourceflow.testing.clock import ManualClock
+from sourceflow.testing.scenario import Given, Outcome, When, absent, given, like
 
-try:
+if TYPE_CHECKING:
     from sourceflow.testing.local_aws import LocalAws
-except ModuleNotFoundError as error:
-    if error.name not in {"aiohttp", "cryptography"}:
-        raise
-    raise MissingExtraError("aws", error.name) from error
 
-__all__ = ("LocalAws", "ManualClock")
+__all__ = (
+    "Given",
+    "LocalAws",
+    "ManualClock",
+    "Outcome",
+    "When",
+    "absent",
+    "given",
+    "like",
+)
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs the extra ``aws`` when it is asked for: scenarios need no AWS."""
+    if name != "LocalAws":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        from sourceflow.testing.local_aws import LocalAws  # noqa: PLC0415 - see above
+    except ModuleNotFoundError as error:
+        if error.name not in {"aiohttp", "cryptography"}:
+            raise
+        raise MissingExtraError("aws", error.name) from error
+    return LocalAws

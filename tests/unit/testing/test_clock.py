@@ -102,3 +102,45 @@ async def test_sleepers_are_counted_until_they_wake_or_are_cancelled(clock, slee
     await clock.advance(2 * SECOND)
     assert clock.sleepers == 0
     assert sleep.woke == [(2, 2)]
+
+
+async def test_another_sleeper_is_waited_for(clock, sleep):
+    sleep(1)
+    await asyncio.sleep(0)
+    waiting = asyncio.ensure_future(clock.another_sleeps())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    sleep(2)
+    async with asyncio.timeout(5):
+        await waiting
+
+
+async def test_the_first_sleeper_is_woken_where_it_wanted_to_and_cancelled_ones_are_not(
+    clock, sleep
+):
+    cancelled = sleep(1)
+    sleep(2)
+    sleep(3)
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    await asyncio.sleep(0)
+    assert not clock.wake_next(within=1.5)
+    assert clock.wake_next(within=2)
+    await asyncio.sleep(0)
+    assert sleep.woke == [(2, 2)]
+    assert clock.wake_next()
+    assert not clock.wake_next()
+
+
+async def test_others_run_before_a_move_at_each_sleeper_and_after_it(clock, sleep):
+    sleep(1)
+    sleep(2)
+    seen = []
+
+    async def run():
+        seen.append(clock.monotonic())
+        await asyncio.sleep(0)
+
+    await clock.advance_with(3 * SECOND, run)
+    await asyncio.sleep(0)
+    assert seen == [0, 1, 2, 3]
