@@ -3,7 +3,7 @@
 In its blocks, a file is Python with the title of its name. ``shop.py: OrderSaga`` is a part of one:
 it takes the place of what has that name, and imports go to the others. A command is run in the
 terminal of the title, where it goes on in the background, or else until it ends. Text behind it
-shows what it prints, all of it or, with the title of a terminal, lines of it.
+shows what it prints, all of it or, with the title of a terminal, lines of it or their ends.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from project_documents import DOCUMENTS
 SETS_UP = re.compile(r"mkdir |python3 -m venv |pip install ")
 PAGES = tuple(f"docs/tutorial/{each}.md" for each in ("first-service", "tests", "two-services"))
 #: Seconds that a terminal may take to say something.
-PATIENCE = 60
+PATIENCE = 120
 
 
 class Terminal:
@@ -101,7 +101,7 @@ class Walk:
                         self.do(command, block.title)
             elif block.title is not None:
                 for line in block.code.splitlines():
-                    self.terminals[block.title].wait_for(line.__eq__)
+                    self.terminals[block.title].wait_for(ends_with(line))
             elif block.prints:
                 assert self.printed == block.code, where
 
@@ -124,7 +124,7 @@ class Walk:
             self.variables |= self.elsewhere
         elif command.startswith("export "):
             (local,) = self.terminals.values()
-            told = local.wait_for(lambda line: line.startswith("export "))
+            told = local.wait_for(lambda line: line is not None and line.startswith("export "))
             assert re.sub(r":\d+", ":4566", told) == command
             self.variables |= dict(each.split("=", 1) for each in shlex.split(told)[1:])
         else:
@@ -139,6 +139,10 @@ class Walk:
             )
             assert done.returncode == 0, done.stdout + done.stderr
             self.printed += done.stdout
+
+
+def ends_with(end):
+    return lambda line: line is not None and line.endswith(end)
 
 
 def replaced(text, code, part):
@@ -178,6 +182,7 @@ def walk(tmp_path, variables):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_tutorial_does_what_it_says(walk, documents):
     for name in PAGES:
         walk.read(documents[name])
@@ -188,6 +193,7 @@ def test_the_tutorial_does_what_it_says(walk, documents):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.localstack
 def test_the_two_services_work_on_localstack_as_they_are(walk, documents, localstack_url):
     walk.read(documents[PAGES[0]])
@@ -208,6 +214,7 @@ def test_the_two_services_work_on_localstack_as_they_are(walk, documents, locals
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_tests_of_the_tutorial_see_the_rule(walk, documents):
     """Without it one of them fails, as the text says."""
     for name in PAGES[:2]:

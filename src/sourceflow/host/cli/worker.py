@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
@@ -29,9 +29,20 @@ __all__ = ("log_to_stderr", "run_in_loop")
 
 log = logging.getLogger(__name__)
 
+CHATTY: Final = ("alembic", "botocore")
+"""What tells at the level ``info`` of each step that it takes itself."""
+
 
 def log_to_stderr(level: str) -> None:
-    """Write what is logged to standard error, unless the App's module has set up logging."""
+    """Write what is logged to standard error, unless the App's module has set up logging.
+
+    Of the libraries that sourceflow uses, only warnings are written, unless everything is asked for.
+    """
+    if logging.root.handlers:
+        return
+    if level != "debug":
+        for name in CHATTY:
+            logging.getLogger(name).setLevel(logging.WARNING)
     logging.basicConfig(
         level=level.upper(), format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
     )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
+
+import pytest
 
 from sourceflow.host.cli.worker import run_in_loop
 
@@ -26,3 +29,35 @@ def test_the_loop_of_asyncio_is_used_elsewhere(monkeypatch):
     monkeypatch.setitem(sys.modules, "uvloop", None)
 
     assert loop_of_a_run() == "asyncio"
+
+
+LOGS = """
+import logging, sys
+from sourceflow.host.cli.worker import log_to_stderr
+if sys.argv[2:]:
+    logging.basicConfig(level="INFO", format="mine: %(message)s")
+log_to_stderr(sys.argv[1])
+for name in ("alembic.runtime.migration", "botocore.credentials", "sourceflow.host.app", "shop"):
+    logging.getLogger(name).info("said by %s", name)
+"""
+OURS = ["sourceflow.host.app", "shop"]
+THEIRS = ["alembic.runtime.migration", "botocore.credentials"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["info"], OURS),
+        (["debug"], THEIRS + OURS),
+        (["warning"], []),
+        (["info", "own"], THEIRS + OURS),
+    ],
+    ids=["info", "debug", "warning", "the module's own"],
+)
+def test_the_log_tells_of_the_app_and_of_libraries_where_everything_is_asked_for(arguments, told):
+    command = [sys.executable, "-c", LOGS, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    lines = done.stderr.splitlines()
+    assert [line.rpartition(" ")[2] for line in lines] == told
+    assert {line.startswith("mine: ") for line in lines} <= {arguments[1:] == ["own"]}
