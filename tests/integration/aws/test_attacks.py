@@ -133,6 +133,8 @@ ATTACKS = {
     "5,000 digits anywhere": (
         with_data('{"id":"1","note":1' + "9" * 5000 + "e99999}"), "Add", "Malformed",
     ),
+    "1 MB of brackets": ("[" * 1_000_000, "Add", "Malformed"),
+    "1 MB of nested objects": (with_data('{"id":"1","note":' + '{"a":' * 199_000), "Add", "Malformed"),
     "U+FFFE": (with_data('{"id":"1","note":"\\ufffe"}'), "Add", "Malformed"),
     "a surrogate": (with_data('{"id":"1","note":"\\ud800"}'), "Add", "Malformed"),
     "a source with NUL": (document(source="/a\0"), "Add", "Malformed"),

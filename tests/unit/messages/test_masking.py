@@ -3,7 +3,9 @@ from __future__ import annotations
 import collections
 import dataclasses
 import enum
+import io
 import json
+import logging
 import pprint
 import typing
 from collections.abc import Mapping, Sequence
@@ -35,7 +37,7 @@ from sourceflow import (
     masked,
     redacted,
 )
-from sourceflow.messages import Codec, Registry, type_info
+from sourceflow.messages import Codec, Registry, masking, type_info
 
 Secret = Annotated[str, Sensitive()]
 Named = NewType("Named", Annotated[str, Sensitive(NAME)])
@@ -395,6 +397,19 @@ def test_nothing_is_paid_for_a_text_that_nobody_reads(monkeypatch):
     assert asked == []
     assert str(lazy) == repr(lazy) == "null"
     assert asked == [1, 1]
+
+
+@pytest.mark.parametrize(("level", "lines"), [(logging.INFO, 0), (logging.DEBUG, 1)])
+def test_a_line_of_the_log_is_masked_only_if_it_is_written(monkeypatch, level, lines):
+    asked, show, written = [], masking.show, io.StringIO()
+    monkeypatch.setattr(masking, "show", lambda *given: asked.append(1) or show(*given))
+    log = logging.Logger("shop", level)  # noqa: LOG001 - nobody else shall have it
+    log.addHandler(logging.StreamHandler(written))
+
+    log.debug("handles %s", Masked(Payment(id="1", card=NUMBER)))
+
+    assert len(asked) == written.getvalue().count("************1234") == lines
+    assert "4111" not in written.getvalue()
 
 
 def test_a_sensitive_key_is_a_fault():
