@@ -8,6 +8,7 @@ import pytest
 from sourceflow.errors import DependencyError, KeyUnavailableError
 from sourceflow.resilience.task_scope import TaskScope
 from sourceflow.testing.clock import settle
+from sourceflow.transports.aws import AwsOptions
 from sourceflow.transports.aws.encryption import GeneratedKey, sending_cache
 from sourceflow.transports.aws.encryption.sending_cache import KeyLimits, SendingCache
 
@@ -171,3 +172,10 @@ async def test_once_the_transport_closes_no_key_is_fetched(keys, clock):
     with pytest.raises(KeyUnavailableError):
         await cache.key("/a", "other", 1)
     assert len(keys.generated) == 1
+
+
+def test_a_key_is_used_for_no_more_than_the_guide_says():
+    """Five minutes, 2^20 messages, 4 GiB: far below the 2^32 of NIST SP 800-38D, section 8.3."""
+    limits = KeyLimits()
+    assert limits.lifetime == timedelta(minutes=5) == AwsOptions(region="r").data_key_lifetime
+    assert (limits.messages, limits.size) == (2**20, 4 * 2**30)
