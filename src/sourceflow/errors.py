@@ -28,6 +28,7 @@
     │   ├── CircuitOpenError        calls to it are suspended for a while
     │   └── KeyUnavailableError     no data key can be had or decrypted now
     ├── StoreConfigurationError     a database is not as it must be
+    ├── SettingsError               a setting is misspelt or cannot be used (ValueError)
     ├── NotRunningError             the App has not started or has stopped (RuntimeError)
     ├── MissingExtraError           an optional dependency is absent     (ImportError)
     ├── SendManyError               some messages of one call were not sent
@@ -90,6 +91,7 @@ __all__ = (
     "ReplayError",
     "Retry",
     "SendManyError",
+    "SettingsError",
     "Settlement",
     "SourceflowError",
     "StatementError",
@@ -374,6 +376,13 @@ class SendManyError(SourceflowError):
 
 class StoreConfigurationError(SourceflowError):
     """A database's address, rights or schema is not as it must be: a person has to mend it."""
+
+
+class SettingsError(SourceflowError, ValueError):
+    """Raised when a setting is misspelt or its value cannot be used.
+
+    The text names the file and the option, or the environment variable, and never the value.
+    """
 
 
 class NotRunningError(SourceflowError, RuntimeError):

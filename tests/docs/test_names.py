@@ -31,7 +31,7 @@ OWNERS = {
     "self": sourceflow.Saga,
     "self.context": sourceflow.Context,
 }
-MEMBER = re.compile(r"(?<![\w.+/-])(self\.context|\w+)\.([a-z_]\w*)")
+MEMBER = re.compile(r"(?<![\w.+/\[-])(self\.context|\w+)\.([a-z_]\w*)")
 PATH = re.compile(r"(?:src|tests|docs|tools|examples|changes|benchmarks)/[\w./-]*")
 FOLDER = re.compile(
     r"(?:demo|testing|host|stores|transports|bus|domain|messages|resilience|telemetry)/"

@@ -7,6 +7,7 @@ import inspect
 import json
 import logging
 import re
+import runpy
 import subprocess
 import sys
 from datetime import timedelta
@@ -43,6 +44,7 @@ from sourceflow.host.cli.codes import CAME_OUT_WRONG, INTERRUPTED, WRONG_INPUT
 from sourceflow.messages import codec
 from sourceflow.messages.sensitive import MASKS, SensitiveKind, mask
 from sourceflow.resilience import CircuitOptions
+from sourceflow.settings import Settings
 from sourceflow.stores.memory import InMemoryIdempotency
 from sourceflow.stores.sql import SqlIdempotency, SqlStores
 from sourceflow.telemetry.lines import FIELDS, LINES
@@ -138,6 +140,22 @@ def test_a_guide_says_of_an_option_what_the_table_says(owner, guide, documents):
     told = documents[guide].table("option", "default", "effect")
 
     assert [row[1:] for row in rows if row[0] == owner] == told
+
+
+def test_the_table_of_settings_is_the_one_that_is_made(documents, root):
+    rows = documents["docs/guide/settings.md"].table("key", "variable", "takes", "default")
+
+    assert rows == runpy.run_path(str(root / "tools" / "settings_table.py"))["rows"]()
+
+
+def test_the_file_of_settings_that_is_shown_can_be_read(documents, tmp_path):
+    (block,) = documents["docs/guide/settings.md"].blocks_of("toml")
+    path = tmp_path / "orders.toml"
+    path.write_text(block.code)
+
+    settings = Settings.from_toml(path)
+    assert settings.aws.dead_letter_monitor.topics == ("operations",)
+    assert settings.snapshot()["bus"]["command_queues"]["payments.fifo"]["timeout"] == "10 s"
 
 
 def test_the_table_of_the_idempotency_service_is_that_of_the_class(documents):

@@ -145,6 +145,7 @@ FROZEN = {
         "ReplayError",
         "Retry",
         "SendManyError",
+        "SettingsError",
         "Settlement",
         "SourceflowError",
         "StatementError",
@@ -200,6 +201,7 @@ FROZEN = {
         "upcasts",
         "validate",
     ),
+    "sourceflow.settings": ("Settings",),
     "sourceflow.stores.memory": ("InMemoryIdempotency", "MemoryStores"),
     "sourceflow.stores.sql": ("SqlIdempotency", "SqlStores"),
     "sourceflow.testing": (

@@ -10,6 +10,7 @@ import typer
 from sourceflow.errors import (
     InvalidMessageError,
     MessageTooLargeError,
+    SettingsError,
     SourceflowError,
     StoreConfigurationError,
     WiringError,
@@ -24,6 +25,7 @@ __all__ = ("WrongInputError", "exits", "fail", "refuse")
 _OF_THE_CALL: Final = (
     InvalidMessageError,
     MessageTooLargeError,
+    SettingsError,
     StoreConfigurationError,
     WiringError,
 )
