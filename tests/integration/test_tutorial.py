@@ -223,7 +223,7 @@ def test_the_tests_of_the_tutorial_see_the_rule(walk, documents):
     walk.write(first.code, "shop.py")
 
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q"],
+        [sys.executable, "-m", "pytest", "-q", "--asyncio-mode=auto"],
         cwd=walk.folder,
         env=walk.variables,
         capture_output=True,
