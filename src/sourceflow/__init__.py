@@ -2,7 +2,7 @@
 
 from sourceflow.bus.middleware import Middleware, Next
 from sourceflow.bus.observer import Observer
-from sourceflow.bus.ports import ClaimState, Idempotency
+from sourceflow.bus.ports import ClaimState, HealthOptions, HealthStatus, Idempotency
 from sourceflow.domain import (
     DELETE,
     Aggregate,
@@ -21,6 +21,8 @@ from sourceflow.domain import (
 )
 from sourceflow.errors import Discard, Reject, Retry
 from sourceflow.host.app import App
+from sourceflow.host.asgi import HealthApp
+from sourceflow.host.health import HealthEntry, HealthReport
 from sourceflow.messages import (
     API_KEY,
     CARD,
@@ -68,6 +70,11 @@ __all__ = (
     "Entity",
     "Envelope",
     "Event",
+    "HealthApp",
+    "HealthEntry",
+    "HealthOptions",
+    "HealthReport",
+    "HealthStatus",
     "Idempotency",
     "Key",
     "Masked",

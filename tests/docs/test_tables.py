@@ -24,6 +24,8 @@ from sourceflow import (
     Context,
     Entity,
     Event,
+    HealthApp,
+    HealthOptions,
     Idempotency,
     Key,
     Middleware,
@@ -90,6 +92,8 @@ def shown(default):
 #: What the rows of the table of options are of, each with what takes the options.
 OPTIONS_OF = {
     "`App`": App,
+    "`HealthOptions`": HealthOptions,
+    "`HealthApp`": HealthApp,
     "`Command`, `Event`": Command.__init_subclass__,
     "`Entity`": Entity.__init_subclass__,
     "`ViewModel`": ViewModel.__init_subclass__,
@@ -131,6 +135,7 @@ def test_every_option_is_in_the_table(documents):
     ("owner", "guide"),
     [
         ("`DeadLetterMonitor`", "docs/guide/dead-letters.md"),
+        ("`HealthOptions`", "docs/guide/health.md"),
         ("`SqlStores`", "docs/guide/databases.md"),
         ("`SqlIdempotency`", "docs/guide/idempotency.md"),
     ],

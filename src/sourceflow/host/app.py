@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sourceflow.bus.middleware import Middleware
 from sourceflow.bus.observer import Observer
+from sourceflow.bus.ports import HealthOptions
 from sourceflow.bus.routes import NO_ROUTES
 from sourceflow.clock import SystemClock
 from sourceflow.domain.aggregate import Aggregate
@@ -20,10 +21,10 @@ from sourceflow.host.edge import EdgeScope
 from sourceflow.host.engine import Engine
 from sourceflow.host.idempotency import choose_idempotency
 from sourceflow.host.names import check_app_name
+from sourceflow.host.operations import Operations
 from sourceflow.host.past import Past
 from sourceflow.host.reads import Reads
 from sourceflow.host.sends import Sends
-from sourceflow.host.signals import stop_signals
 from sourceflow.stores.memory import MemoryStores
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ log = logging.getLogger(__name__)
 AggregateT = TypeVar("AggregateT", bound=Aggregate[Any])
 
 
-class App(Sends, Reads, Past):
+class App(Operations, Sends, Reads, Past):
     """Sagas, aggregates and views with the stores and the transport they work on.
 
     ``async with app:`` starts it (checks the wiring, provisions, listens) and, on leaving, drains
@@ -57,6 +58,7 @@ class App(Sends, Reads, Past):
             stand among the services. One in memory where not given.
         middleware: Hooks around every message; the first is outermost.
         observer: Is told what happens.
+        health: From when on a health report says degraded or unhealthy.
         clock: The time.
 
     Raises:
@@ -74,6 +76,7 @@ class App(Sends, Reads, Past):
         idempotency: Idempotency | None = None,
         middleware: Sequence[Middleware] = (),
         observer: Observer | None = None,
+        health: HealthOptions | None = None,
         clock: Clock | None = None,
     ) -> None:
         check_app_name(name)
@@ -82,6 +85,7 @@ class App(Sends, Reads, Past):
         self._stores: Stores = MemoryStores() if stores is None else stores
         self._middleware = tuple(middleware)
         self._observer = Observer() if observer is None else observer
+        self._health = HealthOptions() if health is None else health
         self._clock: Clock = SystemClock() if clock is None else clock
         self._idempotency = choose_idempotency(idempotency, services, self._clock)
         others = (each for each in services if each is not self.idempotency)
@@ -99,6 +103,16 @@ class App(Sends, Reads, Past):
     def transport(self) -> Transport | None:
         """What messages travel by, as ``use`` was told; None where they stay in the process."""
         return self._transport
+
+    @property
+    def clock(self) -> Clock:
+        """The App's time."""
+        return self._clock
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has started and does not stop yet."""
+        return self._stack is not None
 
     def use(self, transport: Transport) -> Self:
         """Let commands and events travel by a transport; return the App.
@@ -163,6 +177,7 @@ class App(Sends, Reads, Past):
                     idempotency=self._idempotency,
                     middleware=self._middleware,
                     observer=self._observer,
+                    health=self._health,
                     clock=self._clock,
                     operating=operating,
                 )
@@ -205,19 +220,6 @@ class App(Sends, Reads, Past):
         async with AsyncExitStack() as stack:
             stack.push_async_exit(self.__aexit__)
             yield self
-
-    async def run(self) -> None:
-        """Work until SIGTERM or SIGINT, then drain and stop.
-
-        A second signal ends it without waiting for handlers: their messages are handed back.
-
-        Raises:
-            WiringError: The App cannot start as it is put together.
-        """
-        async with stop_signals() as stopped, self:
-            log.info("%s is running", self._name)
-            await stopped.wait()
-            log.info("%s is stopping", self._name)
 
     @property
     def _running(self) -> Engine:

@@ -30,6 +30,7 @@ from sourceflow.bus.step_log import StepLog
 from sourceflow.bus.timer import Timer
 from sourceflow.errors import NoHandlerError
 from sourceflow.host.dispatcher import Dispatcher
+from sourceflow.host.examination import Examination
 from sourceflow.host.watchdog import LoopWatchdog
 from sourceflow.messages import Codec, type_info
 from sourceflow.resilience.task_scope import TaskScope
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from sourceflow.bus.changes import OutboxRow
     from sourceflow.bus.dead_letter import DeadLetter
     from sourceflow.bus.middleware import Middleware
-    from sourceflow.bus.ports import Outgoing, Stores, Transport
+    from sourceflow.bus.ports import HealthOptions, Outgoing, Stores, Transport
     from sourceflow.bus.wiring import Wiring
     from sourceflow.clock import Clock
     from sourceflow.host.idempotency import IdempotencyChoice
@@ -82,6 +83,7 @@ class Engine:
         idempotency: IdempotencyChoice,
         middleware: Sequence[Middleware],
         observer: Observer,
+        health: HealthOptions,
         clock: Clock,
         operating: bool = False,
     ) -> None:
@@ -94,6 +96,7 @@ class Engine:
         self.claims = self._claims()
         self._routes = NO_ROUTES if transport is None else transport.routes
         self._middleware = middleware
+        self._health = health
         self._user_observer = Observers((StepLog(), observer))
         self._codec = Codec(wiring.registry)
         self._stack = AsyncExitStack()
@@ -111,10 +114,24 @@ class Engine:
             if self.transport is not None:
                 await self.transport.open(self._transport_context())
                 stack.push_async_callback(self.transport.aclose)
+            await self._examine(stack)
             if not self._operating:
                 await self._work(stack)
             self._stack = stack.pop_all()
         return self
+
+    async def _examine(self, stack: AsyncExitStack) -> None:
+        tasks = await stack.enter_async_context(TaskScope())
+        self.examination = Examination(
+            self.stores,
+            self.transport,
+            self._idempotency.service,
+            options=self._health,
+            tasks=tasks,
+            clock=self.clock,
+            operating=self._operating,
+        )
+        stack.callback(self.examination.cancel)
 
     async def _work(self, stack: AsyncExitStack) -> None:
         """Begin to send what waits, to handle and to listen; ``stack`` ends it."""

@@ -90,6 +90,14 @@ async def cloud(request):
         yield Cloud(url, credentials, plane, prefix, local)
 
 
+@pytest.fixture
+async def on_local_aws_cloud():
+    """Our own AWS, for tests that look into it."""
+    credentials = StaticCredentials("test", "test")
+    async with LocalAws() as local, control_plane(local.endpoint_url, credentials) as plane:
+        yield Cloud(local.endpoint_url, credentials, plane, "", local)
+
+
 @asynccontextmanager
 async def control_plane(url, credentials):
     plane = await ControlPlane.open(region=REGION, endpoint_url=url, credentials=credentials)

@@ -4,6 +4,15 @@ from sourceflow.bus.dead_letter import DeadLetter, DeadLetterFilter
 from sourceflow.bus.ports.boxes import Inbox, Outbox, Parked
 from sourceflow.bus.ports.dead_letters import DeadLetters
 from sourceflow.bus.ports.expiring import Expiring
+from sourceflow.bus.ports.health import (
+    Finding,
+    HealthCheck,
+    HealthChecked,
+    HealthOptions,
+    HealthStatus,
+    InspectedStores,
+    InspectedTransport,
+)
 from sourceflow.bus.ports.idempotency import (
     ClaimState,
     Idempotency,
@@ -35,11 +44,18 @@ __all__ = (
     "Depth",
     "EventLog",
     "Expiring",
+    "Finding",
     "Fired",
     "Head",
+    "HealthCheck",
+    "HealthChecked",
+    "HealthOptions",
+    "HealthStatus",
     "Idempotency",
     "IdempotencyStatistics",
     "Inbox",
+    "InspectedStores",
+    "InspectedTransport",
     "KeyClaim",
     "Logged",
     "LoggedCommand",

@@ -6,6 +6,7 @@ import typer
 
 from sourceflow.host.cli.db import db
 from sourceflow.host.cli.demo import demo
+from sourceflow.host.cli.health import health
 from sourceflow.host.cli.iam import iam
 from sourceflow.host.cli.local import local
 from sourceflow.host.cli.run import run
@@ -20,6 +21,7 @@ program = typer.Typer(
     pretty_exceptions_enable=False,
 )
 program.command()(demo)
+program.command()(health)
 program.command()(local)
 program.command()(run)
 program.command()(iam)

@@ -119,6 +119,14 @@ class SqlOutbox:
         written: datetime | None = oldest
         return written
 
+    async def probe(self) -> None:
+        """See that the database would take a write.
+
+        Raises:
+            DependencyError: It would not.
+        """
+        await self._database.probe(self._sql.write_nothing)
+
     async def sent(self, rows: Sequence[OutboxRow]) -> None:
         """Forget rows that have arrived: such as ``commit`` or ``take`` gave out."""
         positions = self._handover.positions(rows)

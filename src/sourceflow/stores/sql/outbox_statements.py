@@ -10,6 +10,7 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    false,
     func,
     null,
     or_,
@@ -95,6 +96,11 @@ class OutboxStatements(Statements):
                 table.c.app == bindparam("app"), table.c.parked.is_(None)
             )
         )
+
+    @cached_property
+    def write_nothing(self) -> Statement:
+        """Ask to write, and touch no row: it fails where a write would."""
+        return self._compile(delete(self._schema.outbox).where(false()))
 
     @cached_property
     def forget(self) -> Statement:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from sourceflow.bus.ports import Finding, HealthCheck
 from sourceflow.errors import NotRunningError
 from sourceflow.stores.sql.database import open_database
 from sourceflow.stores.sql.dead_letters import SqlDeadLetters
@@ -18,12 +20,12 @@ from sourceflow.stores.sql.unit_of_work import SqlUnitOfWork
 from sourceflow.stores.sql.url import parse_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from sqlalchemy import Connection
 
     from sourceflow.bus.changes import Stream
-    from sourceflow.bus.ports import StoresContext
+    from sourceflow.bus.ports import HealthOptions, StoresContext
     from sourceflow.bus.query import Query
     from sourceflow.messages import KeyType
     from sourceflow.stores.sql.command_log import SqlCommandLog
@@ -181,6 +183,32 @@ class SqlStores:
             DependencyError: The database does not answer.
         """
         return await self._open.inbox.clean()
+
+    def health_checks(self, options: HealthOptions) -> Sequence[HealthCheck]:  # noqa: ARG002 - the port's
+        """Return the check of the database: that it answers, and would take a write."""
+        return (HealthCheck("database", self._look),)
+
+    async def _look(self) -> Finding:
+        await self._open.outbox.probe()
+        return Finding.healthy(f"{self._url} takes writes")
+
+    @asynccontextmanager
+    async def inspect(self, context: StoresContext) -> AsyncIterator[None]:
+        """Connect to look at the outbox, at dead letters and at ``health_checks``; change nothing.
+
+        Raises:
+            StoreConfigurationError: The database cannot be opened.
+            MissingExtraError: The driver is not installed.
+            DependencyError: It does not answer.
+        """
+        database = await self._connect(create=False)
+        self._opened = Parts.of(database, self._schema, context)
+        self._dead_letters = SqlDeadLetters(database, self._schema)
+        try:
+            yield
+        finally:
+            self._opened = None
+            await database.aclose()
 
     def begin(self) -> SqlUnitOfWork:
         """Begin a unit of work."""

@@ -8,7 +8,12 @@ from sourceflow.transports.aws.dead_letters import (
     RedriveResult,
     SnsAlert,
 )
-from sourceflow.transports.aws.encryption import GeneratedKey, KeyProvider, LocalKeyProvider
+from sourceflow.transports.aws.encryption import (
+    CheckedKeyProvider,
+    GeneratedKey,
+    KeyProvider,
+    LocalKeyProvider,
+)
 from sourceflow.transports.aws.listener_status import ListenerState, ListenerStatus
 from sourceflow.transports.aws.options import AwsOptions
 from sourceflow.transports.aws.permissions import Permissions
@@ -18,6 +23,7 @@ __all__ = (
     "AlertHook",
     "AwsOptions",
     "AwsTransport",
+    "CheckedKeyProvider",
     "DeadLetterAlert",
     "DeadLetterMonitor",
     "GeneratedKey",

@@ -100,6 +100,7 @@ class Listener:
             places=self._places,
             take=self._take,
             wait=lambda delay: sleep_unless(self._stopped, delay, clock),
+            monotonic=clock.monotonic,
         )
         self._probe = Probe(pause=self._pause, resume=self._resume)
         self._processor = Processor(
@@ -129,6 +130,7 @@ class Listener:
             held=self._places.held,
             waiting=self._places.parked,
             polls=self._pollers.count,
+            quiet=timedelta(seconds=self._clock.monotonic() - self._pollers.answered),
         )
 
     def _state(self) -> ListenerState:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 __all__ = ("ListenerState", "ListenerStatus")
 
@@ -35,6 +39,8 @@ class ListenerStatus:
         held: Messages that are handled, wait for their turn, or are being deleted.
         waiting: Messages that wait for another try, with those behind them in their groups.
         polls: Receives under way, or about to be.
+        quiet: How long it is since a receive was answered, also where it brought nothing; or since
+            the listener began.
     """
 
     queue: str
@@ -44,3 +50,4 @@ class ListenerStatus:
     held: int
     waiting: int
     polls: int
+    quiet: timedelta

@@ -37,6 +37,7 @@ class Pollers:
     Attributes:
         count: Polls there are.
         error: Why the last receive failed; None where it did not.
+        answered: When a receive was last answered; when it was made, before the first one was.
 
     Args:
         options: How the queue is listened to.
@@ -44,6 +45,7 @@ class Pollers:
         places: Where messages go: a poll starts when there is room.
         take: Is given what was received.
         wait: Waits for a delay, or until the listener stops.
+        monotonic: The time in seconds.
     """
 
     def __init__(
@@ -54,12 +56,15 @@ class Pollers:
         places: Places,
         take: Callable[[Sequence[ReceivedMessage]], None],
         wait: Callable[[timedelta], Awaitable[None]],
+        monotonic: Callable[[], float],
     ) -> None:
         self._options = options
         self._sqs = sqs
         self._places = places
         self._take = take
         self._wait = wait
+        self._monotonic = monotonic
+        self.answered = monotonic()
         self._stopped = False
         self._open = asyncio.Event()
         self._open.set()
@@ -115,6 +120,7 @@ class Pollers:
                 attempt_id = attempt_id or (new_message_id() if self._options.is_fifo else None)
                 messages = await self._receive(reserved, attempt_id)
                 failures, attempt_id, self.error = 0, None, None
+                self.answered = self._monotonic()
             except AwsError as error:
                 await self._unreachable(error, failures)
                 failures += 1

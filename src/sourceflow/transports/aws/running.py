@@ -14,14 +14,7 @@ from sourceflow.resilience.backoff import Backoff
 from sourceflow.resilience.task_scope import TaskScope
 from sourceflow.transports.aws.acknowledger import Acknowledger
 from sourceflow.transports.aws.batcher import MAX_ENTRIES
-from sourceflow.transports.aws.client import (
-    ChainCredentials,
-    RetryPolicy,
-    SnsClient,
-    SqsClient,
-    open_http_client,
-    resolve_endpoint,
-)
+from sourceflow.transports.aws.connections import Connections
 from sourceflow.transports.aws.dead_letters import (
     DeadLetterOperator,
     DeadLetterSender,
@@ -31,10 +24,12 @@ from sourceflow.transports.aws.dead_letters import (
     dead_letter_queues,
 )
 from sourceflow.transports.aws.encryption import (
+    Cipher,
     DecryptingReceiver,
     encrypted_destinations,
-    open_cipher,
+    open_keys,
 )
+from sourceflow.transports.aws.health import AwsHealth, Work, known_places
 from sourceflow.transports.aws.leases import Leases
 from sourceflow.transports.aws.listener import Listener
 from sourceflow.transports.aws.listener_options import ListenerOptions
@@ -53,7 +48,7 @@ if TYPE_CHECKING:
     from sourceflow.bus.ports import Delivery, TransportContext
     from sourceflow.messages import Kind
     from sourceflow.transports.aws.bus import BusConfiguration, ListenedQueue
-    from sourceflow.transports.aws.client import CredentialsProvider
+    from sourceflow.transports.aws.client import CredentialsProvider, SnsClient
     from sourceflow.transports.aws.dead_letters import DeadLetterMonitor, DeadLetterQueue
     from sourceflow.transports.aws.encryption import KeyProvider
     from sourceflow.transports.aws.listener_status import ListenerStatus
@@ -79,6 +74,7 @@ class RunningTransport:
         self._keys = keys
         self._bus = bus
         self._context = context
+        self._plan = plan_resources(options, bus, context.app, subscribed=context.subscribed)
         self._stack = AsyncExitStack()
         self._listeners: list[Listener] = []
         self._polling: list[asyncio.Task[None]] = []
@@ -107,35 +103,18 @@ class RunningTransport:
     async def _open(self, stack: AsyncExitStack, credentials: CredentialsProvider | None) -> None:
         options, context = self._options, self._context
         self._provisioned = await self._provision(credentials)
-        credentials = ChainCredentials(clock=context.clock) if credentials is None else credentials
-        sqs_at = await resolve_endpoint(
-            "sqs", region=options.region, endpoint_url=options.endpoint_url
-        )
-        sns_at = await resolve_endpoint(
-            "sns", region=options.region, endpoint_url=options.endpoint_url
-        )
-        sending = await stack.enter_async_context(open_http_client(sqs_at.url, sns_at.url))
-        receiving = await stack.enter_async_context(open_http_client(sqs_at.url))
-        self._sqs = SqsClient(
-            endpoint=sqs_at, credentials=credentials, http=sending, clock=context.clock
-        )
-        self._polls = SqsClient(
-            endpoint=sqs_at,
-            credentials=credentials,
-            http=receiving,
-            clock=context.clock,
-            retry=RetryPolicy(max_attempts=1),  # pollers try again: they know when to stop
-        )
-        sns = SnsClient(endpoint=sns_at, credentials=credentials, http=sending, clock=context.clock)
+        connections = await Connections.open(options, credentials, context.clock, stack)
+        self._sqs, self._polls, sns = connections.sqs, connections.polls, connections.sns
         self._tasks = await stack.enter_async_context(TaskScope())
-        self._cipher = await open_cipher(
+        keys = await open_keys(
             options,
             self._keys,
             stack,
-            credentials=credentials,
-            tasks=self._tasks,
+            credentials=connections.credentials,
             clock=context.clock,
         )
+        self._cipher = None if keys is None else self._make_cipher(keys)
+        self.health = self._make_health(connections, keys)
         self.sender = Sender(
             sqs=self._sqs,
             sns=sns,
@@ -161,17 +140,39 @@ class RunningTransport:
         self._watched = None if monitor is None else self._watch(monitor, sns)
 
     async def _provision(self, credentials: CredentialsProvider | None) -> Provisioned:
-        plan = plan_resources(
-            self._options,
-            self._bus,
-            self._context.app,
-            subscribed=self._context.subscribed,
-        )
         options = self._options
         if self._context.operating:
             options = replace(options, provisioning="off")
         return await Provisioner.run(
-            options, plan, clock=self._context.clock, credentials=credentials
+            options, self._plan, clock=self._context.clock, credentials=credentials
+        )
+
+    def _make_cipher(self, keys: KeyProvider) -> Cipher:
+        return Cipher.of(
+            keys,
+            tasks=self._tasks,
+            clock=self._context.clock,
+            lifetime=self._options.data_key_lifetime,
+        )
+
+    def _make_health(self, connections: Connections, keys: KeyProvider | None) -> AwsHealth:
+        cipher = self._cipher
+        work = Work(
+            listeners=lambda: self.statuses,
+            circuits=lambda: self.sender.circuits,
+            latest_key=lambda: None if cipher is None else cipher.latest_key,
+        )
+        return AwsHealth(
+            self._options,
+            self._bus,
+            self._plan,
+            known_places(self._provisioned),
+            app=self._context.app,
+            sqs=connections.sqs_looks,
+            sns=connections.sns_looks,
+            keys=keys,
+            clock=self._context.clock,
+            work=None if self._context.operating else work,
         )
 
     def _dead_letter_queues(self) -> dict[str, DeadLetterQueue]:

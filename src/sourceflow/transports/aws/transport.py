@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from sourceflow.bus.routes import Routes
 from sourceflow.errors import NotRunningError
 from sourceflow.transports.aws.bus import configure_bus
-from sourceflow.transports.aws.encryption import check_keys, encrypted_destinations
+from sourceflow.transports.aws.connections import LOOKS, Connections
+from sourceflow.transports.aws.encryption import check_keys, encrypted_destinations, open_keys
+from sourceflow.transports.aws.health import AwsHealth, sought_places
 from sourceflow.transports.aws.permissions import Account, find_account, permissions_of
+from sourceflow.transports.aws.provisioning import plan_resources
 from sourceflow.transports.aws.running import RunningTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
     from datetime import timedelta
 
     from sourceflow.bus.changes import Destination
     from sourceflow.bus.outcome import Outcome
-    from sourceflow.bus.ports import Delivery, Depth, Outgoing, TransportContext
+    from sourceflow.bus.ports import (
+        Delivery,
+        Depth,
+        HealthCheck,
+        HealthOptions,
+        Outgoing,
+        TransportContext,
+    )
+    from sourceflow.clock import Clock
     from sourceflow.resilience.circuit_breaker import CircuitBreaker
     from sourceflow.transports.aws.bus import Bus, BusConfiguration
     from sourceflow.transports.aws.client import CredentialsProvider
@@ -58,6 +70,7 @@ class AwsTransport:
         self._keys = keys
         check_keys(options, self._bus, keys)
         self._running: RunningTransport | None = None
+        self._inspected: AwsHealth | None = None
 
     @property
     def options(self) -> AwsOptions:
@@ -196,6 +209,57 @@ class AwsTransport:
             role=role,
             at_rest_keys=at_rest_keys,
         )
+
+    def health_checks(self, options: HealthOptions) -> Sequence[HealthCheck]:
+        """Return what to look at of AWS, of the listeners and of the circuits.
+
+        Raises:
+            NotRunningError: The App is neither running nor inspected.
+        """
+        health = self._open.health if self._inspected is None else self._inspected
+        return health.checks(options)
+
+    @asynccontextmanager
+    async def inspect(
+        self, *, app: str, subscribed: Collection[str], clock: Clock
+    ) -> AsyncIterator[None]:
+        """Find out where AWS is, for ``health_checks``; nothing is made, and nothing received.
+
+        Args:
+            app: The App's name.
+            subscribed: The wire names of events that somebody in it listens to.
+            clock: The time.
+
+        Raises:
+            AwsConfigurationError: The region or the address is none.
+        """
+        options = self._options
+        async with AsyncExitStack() as stack:
+            found = await Connections.open(options, self._credentials, clock, stack)
+            plan = plan_resources(options, self._bus, app, subscribed=subscribed)
+            self._inspected = AwsHealth(
+                options,
+                self._bus,
+                plan,
+                sought_places(plan, found.sqs_looks, found.sns_looks),
+                app=app,
+                sqs=found.sqs_looks,
+                sns=found.sns_looks,
+                keys=await open_keys(
+                    options,
+                    self._keys,
+                    stack,
+                    credentials=found.credentials,
+                    clock=clock,
+                    retry=LOOKS,
+                ),
+                clock=clock,
+                work=None,
+            )
+            try:
+                yield
+            finally:
+                self._inspected = None
 
     def describe(self) -> Mapping[str, object]:
         """Return what it is made of."""

@@ -811,7 +811,18 @@ class TestStatus:
             held=2,
             waiting=0,
             polls=1,
+            quiet=timedelta(0),
         )
+
+    async def test_how_long_no_receive_was_answered(self, make_bench, wire):
+        bench = await make_bench()
+        await bench.pass_time(timedelta(seconds=50))
+        assert bench.listener.status.quiet < timedelta(seconds=20)
+
+        wire.next("ReceiveMessage", *[AwsTransientError("away", code="Gone")] * 100)
+        await bench.pass_time(timedelta(seconds=50))
+
+        assert timedelta(seconds=30) < bench.listener.status.quiet <= timedelta(seconds=70)
 
     async def test_a_dependency_that_is_away(self, make_bench, handler):
         away = DependencyError("the store does not answer")

@@ -146,6 +146,17 @@ class Database(Reader, Protocol):
         """
         ...
 
+    async def probe(self, nothing: Statement) -> None:
+        """See that it answers and would take a write; may be cancelled at any time.
+
+        Args:
+            nothing: A statement that asks to write and touches no row.
+
+        Raises:
+            DependencyError: It would not.
+        """
+        ...
+
     def transaction(self) -> AbstractAsyncContextManager[Session]:
         """Open a transaction; it is committed on leaving, and undone by an exception.
 

@@ -93,6 +93,15 @@ class PostgresDatabase:
         """Run one statement that writes."""
         return await uncut(self.read(statement, values))
 
+    async def probe(self, nothing: Statement) -> None:
+        """See that a write would be taken."""
+        async with self._connection() as connection:
+            try:
+                await connection.execute(nothing.text)
+            except asyncio.CancelledError:
+                connection.terminate()  # whoever got it next would wait for what does not answer
+                raise
+
     async def commit(self, steps: Sequence[Step]) -> list[list[Any]]:
         """Run steps in one transaction."""
         return await uncut(self._commit(steps))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -37,6 +38,9 @@ ResultT = TypeVar("ResultT")
 OLDEST: Final = (3, 35)
 """The first version with RETURNING (https://www.sqlite.org/lang_returning.html)."""
 
+_READ: Final = "SELECT count(*) FROM sqlite_master"
+"""Reads the first page: it fails where the file cannot be read, or is no database any more."""
+
 
 class SqliteDatabase:
     """See ``sourceflow.stores.sql.database.Database``.
@@ -62,6 +66,8 @@ class SqliteDatabase:
             self._writer if url.is_in_memory else SqliteThread("read", connect, groups=False)
         )
         self.reads_beside_transactions = not url.is_in_memory
+        self._file: tuple[int, int] | None = None
+        self._transactions = 0
 
     async def open(self) -> None:
         """Open the file; see ``sourceflow.stores.sql.database.Database``."""
@@ -73,6 +79,8 @@ class SqliteDatabase:
         except BaseException:
             await self.aclose()
             raise
+        if not self._url.is_in_memory:
+            self._file = await asyncio.to_thread(_identity, self._url.path)
 
     def _look(self) -> None:
         """Say what is wrong with a path; SQLite itself only says that it cannot open it."""
@@ -113,9 +121,35 @@ class SqliteDatabase:
         with self._named():
             return await uncut(self._writer.submit(partial(run_steps, prepared)))
 
+    async def probe(self, nothing: Statement) -> None:
+        """See that the file is the one that was opened, and that a write would be taken.
+
+        SQLite goes on with a file that was removed, as if nothing had happened. While a transaction
+        of our own is open others wait for it, and that is no fault: then only a read is tried.
+        """
+        if self._file is not None and self._file != await asyncio.to_thread(
+            _identity, self._url.path
+        ):
+            raise DependencyError(
+                f"{self._url}: the file that was opened is not there any more: what is written is lost"
+            )
+        with self._named():
+            await self._reader.submit(partial(fetch, _READ, ()))
+            if not self._transactions:
+                await self._writer.submit(partial(fetch, nothing.text, ()))
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[SqliteSession]:
         """Open a transaction; nobody else writes meanwhile."""
+        self._transactions += 1
+        try:
+            async with self._transaction() as session:
+                yield session
+        finally:
+            self._transactions -= 1
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[SqliteSession]:
         session = SqliteSession(self._named)
         ended = self._writer.submit(session.serve, alone=True)
         with self._named():
@@ -161,6 +195,15 @@ class SqliteDatabase:
 
     def __repr__(self) -> str:
         return f"SqliteDatabase({str(self._url)!r})"
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return what tells a file from another one that stands in its place later."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _connect(url: DatabaseUrl, timeout: float) -> sqlite3.Connection:

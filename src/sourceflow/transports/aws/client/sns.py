@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sourceflow.messages.body import bodiless_repr, bodiless_rich_repr
-from sourceflow.transports.aws.client.base import ServiceClient
-from sourceflow.transports.aws.client.errors import unreadable, xml_error
 from sourceflow.transports.aws.client.form import encode_form
 from sourceflow.transports.aws.client.shapes import (
     AttributeValue,
@@ -19,16 +17,12 @@ from sourceflow.transports.aws.client.shapes import (
     BatchResult,
     BatchSuccess,
 )
-from sourceflow.transports.aws.client.xml import InvalidXmlError, parse_xml
+from sourceflow.transports.aws.client.sns_topics import VERSION, SnsTopics, read_result
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from sourceflow.errors import AwsError
-
 __all__ = ("PublishEntry", "SnsClient")
-
-_VERSION = (b"Version", "2010-03-31")
 
 
 class PublishEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -52,7 +46,7 @@ class PublishEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     __rich_repr__ = bodiless_rich_repr
 
 
-class SnsClient(ServiceClient):
+class SnsClient(SnsTopics):
     """Calls SNS; every method raises a subclass of ``AwsError``, see ``ServiceClient``."""
 
     async def publish_batch(self, topic_arn: str, entries: Sequence[PublishEntry]) -> BatchResult:
@@ -61,7 +55,7 @@ class SnsClient(ServiceClient):
         Returns:
             What became of each entry: some may fail while others are published.
         """
-        fields = [(b"Action", "PublishBatch"), _VERSION, (b"TopicArn", topic_arn)]
+        fields = [(b"Action", "PublishBatch"), VERSION, (b"TopicArn", topic_arn)]
         for number, entry in enumerate(entries, 1):
             _add(fields, number, entry)
         answer = await self._call("PublishBatch", encode_form(fields))
@@ -69,29 +63,6 @@ class SnsClient(ServiceClient):
         if len(result.successful) + len(result.failed) == len(entries):
             return result
         return result.completed(entry.id for entry in entries)
-
-    async def get_topic_attributes(self, topic_arn: str) -> dict[str, str]:
-        """Return the attributes of a topic, such as ``MaximumMessageSize`` where it was set, by name.
-
-        Raises:
-            AwsConfigurationError: There is no such topic.
-        """
-        operation = "GetTopicAttributes"
-        body = encode_form(((b"Action", operation), _VERSION, (b"TopicArn", topic_arn)))
-        attributes = _result(await self._call(operation, body), operation).find("Attributes")
-        if attributes is None:
-            raise unreadable(operation)
-        return {entry.findtext("key", ""): entry.findtext("value", "") for entry in attributes}
-
-    @staticmethod
-    def _read_error(
-        status: int, headers: Mapping[str, str], body: bytes, *, operation: str
-    ) -> AwsError:
-        return xml_error(status, headers, body, operation=operation)
-
-    @staticmethod
-    def _headers(operation: str) -> Mapping[str, str]:  # noqa: ARG004 - the form says which
-        return {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
 
 
 def _add(fields: list[tuple[bytes, str]], number: int, entry: PublishEntry) -> None:
@@ -137,18 +108,8 @@ def _attribute_names(number: int, position: int) -> tuple[bytes, bytes, bytes, b
     )
 
 
-def _result(answer: bytes, operation: str) -> Element:
-    try:
-        result = parse_xml(answer).find(f"{operation}Result")
-    except InvalidXmlError as error:
-        raise unreadable(operation) from error
-    if result is None:
-        raise unreadable(operation)
-    return result
-
-
 def _read_result(answer: bytes) -> BatchResult:
-    result = _result(answer, "PublishBatch")
+    result = read_result(answer, "PublishBatch")
     successful = tuple(_success(member) for member in result.iterfind("Successful/member"))
     failed = tuple(_failure(member) for member in result.iterfind("Failed/member"))
     return BatchResult(successful, failed)

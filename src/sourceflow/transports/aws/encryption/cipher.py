@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sourceflow.clock import Clock
     from sourceflow.resilience.task_scope import TaskScope
-    from sourceflow.transports.aws.encryption.format import Sealed
+    from sourceflow.transports.aws.encryption.format import KeySection, Sealed
     from sourceflow.transports.aws.encryption.key_provider import KeyProvider
 
 __all__ = ("Cipher",)
@@ -70,6 +70,11 @@ class Cipher:
             SendingCache(keys, tasks=tasks, clock=clock, limits=KeyLimits(lifetime=lifetime)),
             ReceivingCache(keys, tasks=tasks, clock=clock, lifetime=lifetime),
         )
+
+    @property
+    def latest_key(self) -> KeySection | None:
+        """The data key that was decrypted last, encrypted as it came; None before the first."""
+        return self._receiving.latest
 
     async def encrypt(
         self, document: bytes, *, message_id: str, type_name: str, source: str, destination: str

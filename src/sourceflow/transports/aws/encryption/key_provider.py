@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from sourceflow.errors import DecryptionFailedError, DependencyError, KeyUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ("GeneratedKey", "KeyProvider", "asking", "key_context")
+__all__ = ("CheckedKeyProvider", "GeneratedKey", "KeyProvider", "asking", "key_context")
 
 
 class GeneratedKey(NamedTuple):
@@ -66,6 +66,25 @@ class KeyProvider(Protocol):
                 key that is not allowed. The message becomes a dead letter at once.
             DependencyError: It cannot be decrypted now. The listener pauses until it can.
         """
+        ...
+
+
+@runtime_checkable
+class CheckedKeyProvider(KeyProvider, Protocol):
+    """A key service that can say whether it would serve, without making or decrypting anything.
+
+    Health reports ask it each time; a provider without these methods is probed once a minute, with
+    a data key of its own.
+    """
+
+    async def check_generate(self, context: Mapping[str, str]) -> None:
+        """Return if ``generate`` would succeed now, and raise what it would raise otherwise."""
+        ...
+
+    async def check_decrypt(
+        self, key_id: str, encrypted: bytes, context: Mapping[str, str]
+    ) -> None:
+        """Return if ``decrypt`` would succeed now, and raise what it would raise otherwise."""
         ...
 
 

@@ -89,6 +89,28 @@ class KmsKeyProvider:
             raise DecryptionFailedError(f"KMS refuses its data key: {error.code}") from error
         return found.plaintext
 
+    async def check_generate(self, context: Mapping[str, str]) -> None:
+        """See that ``generate`` would succeed, by a dry run: ``kms:GenerateDataKey``.
+
+        Raises:
+            AwsKeyError: The key is missing, disabled or forbidden.
+            AwsError: KMS does not answer.
+        """
+        if self._key_id is None:
+            raise KeyUnavailableError("there is no kms_key_id to encrypt with")
+        await self._kms.check_generate_data_key(self._key_id, context=context)
+
+    async def check_decrypt(
+        self, key_id: str, encrypted: bytes, context: Mapping[str, str]
+    ) -> None:
+        """See that ``decrypt`` would succeed, by a dry run: ``kms:Decrypt``.
+
+        Raises:
+            AwsKeyError: The key is missing, disabled or forbidden.
+            AwsError: KMS does not answer.
+        """
+        await self._kms.check_decrypt(encrypted, key_id=key_id, context=context)
+
     async def _is_allowed(self, key_arn: str) -> bool:
         if key_arn in self._allowed:
             return True

@@ -33,6 +33,9 @@ class ReceivingCache:
 
     A key is kept for a limited time: a key that was disabled stops decrypting then.
 
+    Attributes:
+        latest: The data key that was decrypted last, encrypted as it came; None before the first.
+
     Args:
         keys: Decrypts data keys.
         tasks: Runs the calls.
@@ -47,6 +50,7 @@ class ReceivingCache:
         self._clock = clock
         self._lifetime = lifetime.total_seconds()
         self._kept: OrderedDict[KeySection, _Decrypted] = OrderedDict()
+        self.latest: KeySection | None = None
         self._flights = SingleFlight(self._fetch, tasks, name="sourceflow data key")
 
     def at_hand(self, section: KeySection) -> Aes | None:
@@ -75,6 +79,7 @@ class ReceivingCache:
         aes = Aes(await self._keys.decrypt(section.key_id, section.encrypted_key, context))
         self._kept[section] = _Decrypted(aes, self._clock.monotonic() + self._lifetime)
         self._kept.move_to_end(section)
+        self.latest = section
         if len(self._kept) > MOST_KEYS:
             self._kept.popitem(last=False)
         return aes

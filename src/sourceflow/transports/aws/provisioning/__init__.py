@@ -6,7 +6,9 @@ from sourceflow.transports.aws.provisioning.plan import (
     TopicPlan,
     plan_resources,
 )
+from sourceflow.transports.aws.provisioning.policies import may_allow
 from sourceflow.transports.aws.provisioning.provision import Provisioner
+from sourceflow.transports.aws.provisioning.queues import is_missing
 from sourceflow.transports.aws.provisioning.resources import (
     Provisioned,
     ProvisionedQueue,
@@ -21,5 +23,7 @@ __all__ = (
     "ProvisioningPlan",
     "QueuePlan",
     "TopicPlan",
+    "is_missing",
+    "may_allow",
     "plan_resources",
 )

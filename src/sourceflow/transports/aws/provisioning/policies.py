@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -11,7 +12,7 @@ from sourceflow.errors import AwsConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ("allows", "with_topics")
+__all__ = ("allows", "may_allow", "with_topics")
 
 STATEMENT: Final = "sourceflow-sns"
 """The id of the one statement that is ours: a policy holds 20 at most, so there is one for all topics."""
@@ -57,6 +58,38 @@ def allows(policy: str, queue_arn: str, topics: Collection[str]) -> bool:
     statements = _document(policy, queue_arn)["Statement"]
     ours = next((each for each in statements if each.get("Sid") == STATEMENT), None)
     return set(topics) <= set(_sources(ours))
+
+
+def may_allow(policy: str, queue_arn: str, topic_arn: str) -> bool:
+    """Whether a policy may let a topic deliver, by our statement or by anybody's.
+
+    It does not do IAM's work: a statement whose principal or conditions it does not understand may
+    allow it. What it denies is surely not allowed.
+    """
+    return any(
+        statement.get("Effect") == "Allow"
+        and _covers(statement.get("Action", "*"))
+        and _is_from(statement, topic_arn)
+        for statement in _document(policy, queue_arn)["Statement"]
+    )
+
+
+def _covers(actions: str | list[str]) -> bool:
+    """Whether actions of a statement include sending; case does not matter to IAM."""
+    named = [actions] if isinstance(actions, str) else actions
+    return any(fnmatchcase("sqs:sendmessage", each.lower()) for each in named)
+
+
+def _is_from(statement: dict[str, Any], topic_arn: str) -> bool:
+    """Whether a statement's conditions on the source let a topic pass; it may have none."""
+    for operator, condition in statement.get("Condition", {}).items():
+        if not operator.lower().removeprefix("forallvalues:").startswith(("arn", "string")):
+            continue
+        for key, wanted in condition.items():
+            patterns = [wanted] if isinstance(wanted, str) else wanted
+            if key.lower() == "aws:sourcearn" and "not" not in operator.lower():
+                return any(fnmatchcase(topic_arn, each) for each in patterns)
+    return True
 
 
 def _document(policy: str, queue_arn: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from sourceflow.errors import AwsConfigurationError
-from sourceflow.transports.aws.provisioning.policies import allows, with_topics
+from sourceflow.transports.aws.provisioning.policies import allows, may_allow, with_topics
 
 QUEUE = "arn:aws:sqs:eu-central-1:123456789012:orders-events"
 FOREIGN = {
@@ -80,3 +80,48 @@ def test_a_policy_that_would_be_too_long_is_refused_before_aws_does():
 def test_a_policy_that_is_no_policy_is_refused_with_the_queue():
     with pytest.raises(AwsConfigurationError, match=f"the policy of {QUEUE} cannot be read"):
         with_topics("no json", QUEUE, [topic("a")])
+
+
+class TestMayAllow:
+    """What a policy of anybody's may allow; only what surely keeps a topic out is refused."""
+
+    def test_our_statement_allows_its_topics(self):
+        policy = with_topics("", QUEUE, [topic("a")])
+
+        assert may_allow(policy, QUEUE, topic("a"))
+        assert not may_allow(policy, QUEUE, topic("b"))
+
+    def test_no_policy_allows_nothing(self):
+        assert not may_allow("", QUEUE, topic("a"))
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {},
+            {"Action": "SQS:SendMessage"},
+            {"Action": ["sqs:ReceiveMessage", "sqs:Send*"]},
+            {"Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:sns:*:123456789012:*"}}},
+            {"Condition": {"StringEquals": {"AWS:SourceArn": [topic("b"), topic("a")]}}},
+            {"Condition": {"StringEquals": {"aws:SourceAccount": "123456789012"}}},
+            {"Condition": {"ArnNotEquals": {"aws:SourceArn": topic("a")}}},
+            {"Condition": {"Bool": {"aws:SecureTransport": "true"}}},
+        ],
+    )
+    def test_a_statement_of_others_may_allow_it(self, change):
+        policy = json.dumps({"Statement": FOREIGN | change})
+
+        assert may_allow(policy, QUEUE, topic("a"))
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"Effect": "Deny"},
+            {"Action": "sqs:ReceiveMessage"},
+            {"Condition": {"ArnEquals": {"aws:SourceArn": topic("b")}}},
+            {"Condition": {"StringLike": {"aws:SourceArn": ["arn:aws:sns:*:999999999999:*"]}}},
+        ],
+    )
+    def test_a_statement_that_is_about_something_else_does_not(self, change):
+        policy = json.dumps({"Statement": [FOREIGN | change]})
+
+        assert not may_allow(policy, QUEUE, topic("a"))

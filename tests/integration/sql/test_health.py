@@ -1,0 +1,183 @@
+"""A database that stops is red within one check, and green again when it is back."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from postgres_server import postgres_url
+
+from database_gate import DatabaseGate
+from databases import PRODUCTS, SqlDatabase, own_database
+from file_lock import locked
+from sourceflow import App, Command, Entity, HealthStatus, Key, Saga, handles
+
+HEALTHY, DEGRADED, UNHEALTHY = HealthStatus
+
+
+class Tick(Command):
+    id: Key[str]
+
+
+class Clockwork(Entity):
+    id: Key[str]
+
+
+class Ticking(Saga[Clockwork]):
+    def __init__(self, notes: list) -> None:
+        self.notes = notes
+
+    @handles
+    async def tick(self, entity: Clockwork | None, command: Tick) -> Clockwork:
+        connection = await self.connection()
+        await connection.execute("SELECT 1")
+        self.notes.append(await self.notes[0].health())
+        return Clockwork(id=command.id)
+
+
+def app_on(stores, **more):
+    return App([], name="clock", stores=stores, **more)
+
+
+def move(before, after):
+    before.rename(after)
+
+
+def make(path):
+    path.touch()
+
+
+def is_there(path):
+    return Path(path).exists()
+
+
+async def database_entry(app):
+    report = await app.health()
+    (entry,) = [each for each in report.entries if each.name == "database"]
+    assert report.status is max(
+        (each.status for each in report.entries), key=list(HealthStatus).index
+    )
+    return entry
+
+
+@pytest.fixture(params=PRODUCTS)
+async def database(request, tmp_path):
+    async with own_database(request.param, tmp_path) as database:
+        yield database
+
+
+@pytest.fixture
+async def file(tmp_path):
+    async with own_database("sqlite", tmp_path) as database:
+        yield database
+
+
+async def test_a_database_that_answers_is_healthy_and_its_password_stays_inside(database):
+    async with app_on(database.stores()) as app:
+        entry = await database_entry(app)
+
+    assert entry.status is HEALTHY
+    assert entry.detail.endswith("takes writes")
+
+
+@pytest.mark.parametrize("how", ["refuse", "hang"])
+async def test_a_server_that_stopped_is_red_within_one_check_and_green_again(tmp_path, how):
+    async with (
+        own_database("postgresql", tmp_path) as database,
+        DatabaseGate(postgres_url()) as gate,
+    ):
+        stores = SqlDatabase(gate.url, database.schema).stores()
+        async with app_on(stores) as app:
+            assert (await database_entry(app)).status is HEALTHY
+
+            await getattr(gate, how)()
+            begun = time.monotonic()
+            entry = await database_entry(app)
+            assert time.monotonic() - begun < 8
+            assert entry.status is UNHEALTHY
+
+            await gate.open()
+            assert (await database_entry(app)).status is HEALTHY
+
+
+async def test_a_file_that_another_process_has_locked_is_red_and_green_again(file):
+    async with app_on(file.stores(timeout=timedelta(seconds=1))) as app:
+        async with locked(file.path):
+            begun = time.monotonic()
+            entry = await database_entry(app)
+            assert time.monotonic() - begun < 8
+            assert entry.status is UNHEALTHY
+
+        assert (await database_entry(app)).status is HEALTHY
+
+
+async def test_a_file_that_is_gone_is_red_and_green_when_it_is_back(file):
+    path = Path(file.path)
+    async with app_on(file.stores()) as app:
+        move(path, path.with_suffix(".away"))
+        entry = await database_entry(app)
+        assert entry.status is UNHEALTHY
+        assert "is not there any more" in entry.detail
+
+        make(path)  # another file in its place
+        assert (await database_entry(app)).status is UNHEALTHY
+
+        move(path.with_suffix(".away"), path)
+        assert (await database_entry(app)).status is HEALTHY
+
+
+async def test_tables_that_are_gone_are_red(database):
+    async with app_on(database.stores()) as app:
+        await database.run(f"DROP TABLE {database.name('sourceflow_outbox')}")
+
+        entry = await database_entry(app)
+
+    assert entry.status is UNHEALTHY
+
+
+async def test_a_transaction_of_a_handler_does_not_turn_it_red(database):
+    notes = []
+    app = App([Ticking], name="clock", stores=database.stores(), services=[notes])
+    async with app:
+        notes.append(app)
+        await app.send(Tick(id="1"))
+
+    report = notes[1]
+    assert report.status is HEALTHY, report
+
+
+async def test_stores_are_inspected_without_an_app_and_left_as_they_are(database):
+    async with app_on(database.stores()):
+        pass
+
+    report = await app_on(database.stores()).inspect()
+
+    assert [(entry.name, entry.status) for entry in report.entries] == [
+        ("app", HEALTHY),
+        ("outbox", HEALTHY),
+        ("dead letters", HEALTHY),
+        ("database", HEALTHY),
+    ]
+
+
+async def test_an_inspection_makes_no_tables_and_no_file(database):
+    report = await app_on(database.stores()).inspect()
+
+    assert report.status is UNHEALTHY
+    if database.product == "sqlite":
+        assert not is_there(database.path)
+
+
+async def test_an_inspection_of_a_server_that_hangs_takes_two_seconds(tmp_path):
+    async with DatabaseGate(postgres_url()) as gate:
+        await gate.hang()
+        begun = time.monotonic()
+        report = await app_on(SqlDatabase(gate.url, "nobody").stores()).inspect()
+
+        assert time.monotonic() - begun < 8
+        assert [(entry.name, entry.status) for entry in report.entries] == [
+            ("app", HEALTHY),
+            ("database", UNHEALTHY),
+        ]
