@@ -312,16 +312,56 @@ class TestOnLocalAws:
             assert not cloud.local.calls["ListSubscriptionsByTopic"]
             assert cloud.local.calls["GetSubscriptionAttributes"] == 1
 
-    @pytest.mark.parametrize("operation", ["ListSubscriptionsByTopic", "GetSubscriptionAttributes"])
-    async def test_a_right_that_a_worker_does_not_need_may_be_denied(self, cloud, operation):
+    @pytest.mark.parametrize(
+        ("operation", "detail"),
+        [
+            (
+                "ListSubscriptionsByTopic",
+                "it is not looked at: ListSubscriptionsByTopic is denied",
+            ),
+            ("GetSubscriptionAttributes", "subscribed"),
+        ],
+    )
+    async def test_a_right_that_a_worker_does_not_need_may_be_denied(
+        self, cloud, operation, detail
+    ):
         async with worker(cloud) as app:
-            cloud.local.refuse(operation, "AuthorizationError", status=403)
-            status, entries = await look(app)
+            cloud.local.refuse(operation, "AuthorizationError", times=9, status=403)
+            for _ in range(2):
+                status, entries = await look(app)
+                assert status is HEALTHY
+                assert entries["subscription strikes"].detail == detail
 
-        assert status is HEALTHY
-        assert (
-            entries["subscription strikes"].detail == f"it is not looked at: {operation} is denied"
-        )
+    async def test_a_subscription_that_only_the_list_shows_is_red_when_it_is_gone(self, cloud):
+        async with worker(cloud) as app:
+            cloud.local.refuse(
+                "GetSubscriptionAttributes", "AuthorizationError", times=9, status=403
+            )
+            assert (await look(app))[0] is HEALTHY
+            (found,) = (await cloud.plane.sns("list_subscriptions"))["Subscriptions"]
+
+            await cloud.plane.sns("unsubscribe", SubscriptionArn=found["SubscriptionArn"])
+
+            assert (await look(app))[0] is UNHEALTHY
+
+    @pytest.mark.parametrize("provisioning", ["verify", "off"])
+    @pytest.mark.parametrize(("role", "app_of"), [("worker", worker), ("sender", sender)])
+    async def test_a_report_is_healthy_with_the_rights_of_its_role(
+        self, cloud, role, app_of, provisioning
+    ):
+        arn = cloud.local.create_key("alias/clock").arn
+        options = {"enable_encryption": True, "kms_key_id": arn}
+        async with worker(cloud, **options):
+            pass
+        app = app_of(cloud, provisioning=provisioning, **options)
+        rights = app.transport.permissions(app.name, account="000000000000", role=role)
+        cloud.local.restrict(rights.documents(), access_key="test")
+
+        async with app:
+            for _ in range(2):
+                status, entries = await look(app)
+                assert status is HEALTHY, entries
+            assert entries["kms"].detail.startswith("it can encrypt")
 
     async def test_a_queue_that_may_not_be_looked_at_is_not_red(self, cloud):
         async with sender(cloud) as app:

@@ -37,10 +37,11 @@ class SubscriptionHealth:
     """See that an event queue gets what a topic publishes.
 
     The list of a topic's subscriptions may be long; so it is read once, and the subscription that
-    was found is asked for by its ARN from then on.
+    was found is asked for by its ARN from then on, where that is allowed.
 
     Actions: ``sns:ListSubscriptionsByTopic`` and ``sns:GetSubscriptionAttributes`` on the topic.
-    Where they are denied, nothing is wrong: they are not needed to receive.
+    Where they are denied, nothing is wrong: they are not needed to receive. The first alone shows
+    that there is a subscription, and not how it delivers.
     """
 
     def __init__(self, sns: SnsClient, topic_arn: str, queue_arn: str) -> None:
@@ -60,25 +61,25 @@ class SubscriptionHealth:
 
     async def _look(self) -> Finding:
         if self._subscription_arn is not None:
-            attributes = await self._attributes(self._subscription_arn)
-            if attributes is not None:
-                return _judge_attributes(attributes)
-        self._subscription_arn = await self._find()
-        if self._subscription_arn is None:
-            return Finding.unhealthy("the event queue is not subscribed: no event arrives")
-        attributes = await self._attributes(self._subscription_arn)
-        return (
-            Finding.healthy("subscribed") if attributes is None else _judge_attributes(attributes)
-        )
+            known = await self._look_at(self._subscription_arn)
+            if known is not None:
+                return known
+        arn = await self._find()
+        if arn is None:
+            return _NOT_SUBSCRIBED
+        return await self._look_at(arn) or Finding.healthy("subscribed")
 
-    async def _attributes(self, arn: str) -> Mapping[str, str] | None:
-        """Return what a subscription is like, or None where it is gone."""
+    async def _look_at(self, arn: str) -> Finding | None:
+        """Look at one subscription; None where it is gone, or only the list can tell."""
+        self._subscription_arn = None
         try:
-            return await self._sns.get_subscription_attributes(arn)
+            attributes = await self._sns.get_subscription_attributes(arn)
         except AwsError as error:
-            if is_missing(error):
+            if is_missing(error) or is_denied(error):
                 return None
             raise
+        self._subscription_arn = arn
+        return _judge_attributes(attributes)
 
     async def _find(self) -> str | None:
         token: str | None = None
@@ -90,6 +91,9 @@ class SubscriptionHealth:
             token = page.token
             if token is None:
                 return None
+
+
+_NOT_SUBSCRIBED = Finding.unhealthy("the event queue is not subscribed: no event arrives")
 
 
 def _judge_attributes(attributes: Mapping[str, str]) -> Finding:
