@@ -402,7 +402,7 @@ def statements_of_policies():
             for configure in (uses_all, lambda bus: bus.raise_.event(Stopped, topic="trains")):
                 transport = AwsTransport(AwsOptions(region="us-east-1", **more), configure)
                 policy = transport.permissions(
-                    "rail", account="0" * 12, role=role, mode=mode, at_rest_keys=("k",)
+                    "rail", account="0" * 12, role=role, mode=mode, sse_keys=("k",)
                 )
                 for statement in policy.statements:
                     found.setdefault(statement.sid, set()).add(role)

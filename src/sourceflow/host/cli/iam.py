@@ -68,7 +68,7 @@ def iam(
         str | None,
         typer.Option(help="The region; the App's own where not given.", show_default=False),
     ] = None,
-    at_rest_key: Annotated[
+    sse_key: Annotated[
         list[str] | None,
         typer.Option(
             metavar="ARN",
@@ -97,7 +97,7 @@ def iam(
     with exits():
         app = load_app(target)
         app.check()
-        permissions = _permissions(app, mode, role, account, region, at_rest_key or ())
+        permissions = _permissions(app, mode, role, account, region, sse_key or ())
         for note in permissions.notes:
             typer.echo(f"note: {note}", err=True)
         if resource_policies:
@@ -122,7 +122,7 @@ def _permissions(
     role: RoleName | None,
     account: str | None,
     region: str | None,
-    at_rest_keys: Sequence[str],
+    sse_keys: Sequence[str],
 ) -> Permissions:
     transport = app.transport
     if not isinstance(transport, AwsTransport):
@@ -134,7 +134,7 @@ def _permissions(
             mode=mode.value,
             role=None if role is None else role.value,
             region=region,
-            at_rest_keys=at_rest_keys,
+            sse_keys=sse_keys,
         )
     except ValueError as error:  # an account, a region, a name that are none
         raise WrongInputError(str(error)) from None

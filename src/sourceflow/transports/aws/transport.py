@@ -183,7 +183,7 @@ class AwsTransport:
         mode: PolicyMode = "production",
         role: Role | None = None,
         region: str | None = None,
-        at_rest_keys: Sequence[str] = (),
+        sse_keys: Sequence[str] = (),
     ) -> Permissions:
         """Return what an App with this transport needs the right to do, as IAM policies.
 
@@ -194,7 +194,7 @@ class AwsTransport:
                 the ``resource_prefix``.
             role: Whose rights; None is one role that does all that the App is configured to do.
             region: The region that ARNs name; that of the options where not given.
-            at_rest_keys: ARNs of KMS keys with which AWS itself encrypts the queues and topics, where
+            sse_keys: ARNs of KMS keys with which AWS itself encrypts the queues and topics, where
                 somebody has set that up.
 
         Raises:
@@ -207,7 +207,7 @@ class AwsTransport:
             account=Account(id=account, region=region or self._options.region),
             mode=mode,
             role=role,
-            at_rest_keys=at_rest_keys,
+            sse_keys=sse_keys,
         )
 
     def health_checks(self, options: HealthOptions) -> Sequence[HealthCheck]:

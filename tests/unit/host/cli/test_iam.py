@@ -116,11 +116,11 @@ def test_what_a_reader_should_know_is_told_beside_the_policy(call):
 
 def test_policies_of_resources_are_printed_by_their_arns(call):
     key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1"
-    done = call("aliased", "--resource-policies", "--at-rest-key", key)
+    done = call("aliased", "--resource-policies", "--sse-key", key)
     found = json.loads(done.stdout)
     assert found["queues"] == {}
     assert list(found["keys"]) == ["alias/bank", key]
-    assert key in call("app", "--at-rest-key", key).stdout
+    assert key in call("app", "--sse-key", key).stdout
 
 
 def test_what_is_too_large_for_one_policy_is_written_into_files(call, tmp_path):

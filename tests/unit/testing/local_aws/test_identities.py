@@ -126,6 +126,12 @@ def test_the_policy_of_a_queue_may_allow_a_user_and_forbids_an_account():
     assert not may([policy(deny("sqs:*"))], of_queue=policy(by_name))
 
 
+def test_the_account_of_the_user_can_be_asked_for():
+    for account, holds in ((ACCOUNT, True), ("1", False)):
+        asked = {"StringEquals": {"aws:PrincipalAccount": account}}
+        assert may([policy(allow("sqs:*", Condition=asked))]) is holds
+
+
 @pytest.mark.parametrize(
     ("document", "reason"),
     [
@@ -217,6 +223,19 @@ async def test_one_caller_is_restricted_and_others_are_not(local):
     aws.restrict(policy(deny("*")))
     with pytest.raises(AwsConfigurationError, match="explicit deny"):
         await root.get_queue_url("orders")
+
+
+async def test_the_policy_of_a_queue_counts_beside_that_of_the_user(local):
+    aws, root, _, worker = local
+    url = await root.get_queue_url("orders")
+    aws.restrict(policy(allow("sqs:SendMessage")), access_key="worker")
+    by_name = allow("sqs:ReceiveMessage", on=QUEUE, Principal={"AWS": USER})
+    await root.set_queue_attributes(url, {"Policy": json.dumps(policy(by_name))})
+    await worker("sqs").receive_message(url)
+    no_sends = deny("sqs:SendMessage", on=QUEUE, Principal={"AWS": USER})
+    await root.set_queue_attributes(url, {"Policy": json.dumps(policy(no_sends))})
+    with pytest.raises(AwsConfigurationError, match="explicit deny in a resource-based policy"):
+        await worker("sqs").send_message_batch(url, ONE)
 
 
 async def test_batches_need_the_right_of_the_single_operation(local):
@@ -392,6 +411,19 @@ async def test_the_resource_of_each_operation_is_that_of_aws(aws, root):
         ("kms:ListAliases", "*"),
         ("kms:DeleteAlias", f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/a"),
     }
+
+
+async def test_an_alias_needs_a_right_to_itself_and_to_its_key(local):
+    aws, _, _, worker = local
+    key = aws.create_key()
+    alias = f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/new"
+    for only, missing in ((key.arn, alias), (alias, key.arn)):
+        aws.restrict(policy(allow("kms:CreateAlias", on=only)), access_key="worker")
+        with pytest.raises(AwsKeyError, match=f"kms:CreateAlias on resource: {missing}"):
+            await worker("kms")._call(
+                "CreateAlias",
+                json.dumps({"AliasName": "alias/new", "TargetKeyId": key.id}).encode(),
+            )
 
 
 async def test_tags_need_a_right_of_their_own(aws, root):

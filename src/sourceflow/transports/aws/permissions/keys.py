@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from sourceflow.transports.aws.permissions.account import Account
 
-__all__ = ("KeyName", "at_rest_statement", "key_policy", "key_statements", "without_context")
+__all__ = ("KeyName", "key_policy", "key_statements", "sse_statement", "without_context")
 
 _CONTEXT: Final = "kms:EncryptionContext:"
 _SOURCE: Final = f"{_CONTEXT}source"
@@ -91,14 +91,14 @@ def without_context(statement: Statement) -> Statement:
     return replace(statement, condition={name: keys for name, keys in condition.items() if keys})
 
 
-def at_rest_statement(keys: Sequence[str], account: Account) -> Statement:
+def sse_statement(keys: Sequence[str], account: Account) -> Statement:
     """Return what queues and topics need that AWS itself encrypts, of those who send and receive.
 
     SQS developer guide, "Key management": producers need both actions, consumers the second.
     """
     services = [account.host("sqs"), account.host("sns")]
     return Statement(
-        sid="UseKeysAtRest",
+        sid="UseSseKeys",
         actions=("kms:GenerateDataKey", "kms:Decrypt"),
         resources=tuple(keys),
         condition={"StringEquals": {"kms:ViaService": services}},

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 import msgspec
 
 from sourceflow.transports.aws.permissions.keys import (
-    at_rest_statement,
     key_policy,
+    sse_statement,
     without_context,
 )
 from sourceflow.transports.aws.permissions.needs import Needs
@@ -77,7 +77,7 @@ def permissions_of(
     account: Account,
     mode: PolicyMode,
     role: Role | None,
-    at_rest_keys: Sequence[str] = (),
+    sse_keys: Sequence[str] = (),
 ) -> Permissions:
     """Work out the rights of a role.
 
@@ -88,7 +88,7 @@ def permissions_of(
         account: Where it runs.
         mode: How narrow the rights are.
         role: Whose they are; None is one role that does all that the App is configured to do.
-        at_rest_keys: ARNs of keys of KMS with which AWS itself encrypts queues and topics.
+        sse_keys: ARNs of keys of KMS with which AWS itself encrypts queues and topics.
 
     Raises:
         ValueError: There is no such mode or role, or a name is too long with its prefix.
@@ -101,14 +101,14 @@ def permissions_of(
     statements = statements_of(needs, role)
     if mode == "development":
         statements = _widened(statements, needs, role)
-    if at_rest_keys and role in _USERS_OF_KEYS:
-        statements.append(at_rest_statement(at_rest_keys, account))
+    if sse_keys and role in _USERS_OF_KEYS:
+        statements.append(sse_statement(sse_keys, account))
     return Permissions(
         role=role,
         mode=mode,
         statements=tuple(statements),
         queue_policies=_queue_policies(needs),
-        key_policies=_key_policies(needs, at_rest_keys),
+        key_policies=_key_policies(needs, sse_keys),
         notes=tuple(_notes(needs, mode, role)),
     )
 
@@ -144,12 +144,12 @@ def _queue_policies(needs: Needs) -> dict[str, Mapping[str, Any]]:
     return policies
 
 
-def _key_policies(needs: Needs, at_rest_keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+def _key_policies(needs: Needs, sse_keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
     names = (needs.options.kms_key_id, *needs.options.decrypt_key_ids)
     policies: dict[str, Mapping[str, Any]] = {
         name: key_policy(needs.account) for name in names if name is not None
     }
-    for name in at_rest_keys:
+    for name in sse_keys:
         policies[name] = key_policy(needs.account, needs.subscribed)
     return policies
 

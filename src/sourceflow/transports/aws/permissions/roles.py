@@ -63,12 +63,10 @@ def _operator(needs: Needs) -> Iterator[Statement]:
     actions = ["sqs:GetQueueAttributes", *TAKE, "sqs:PurgeQueue"]
     yield from _about("HandleDeadLetters", actions, needs.dead_letters)
     yield from _about("MoveDeadLetters", MOVE, needs.standard_dead_letters)
-    if not needs.dead_letters:
-        return
     yield from _about("SendAgain", ["sqs:SendMessage"], needs.queues)
     yield from key_statements(
-        encrypts=needs.encrypting_keys,
-        decrypts=needs.decrypting_keys,
+        encrypts=needs.encrypting_keys if needs.queues else (),
+        decrypts=needs.decrypting_keys if needs.dead_letters else (),
         destinations=needs.queues,
         origins=needs.origins,
         encrypt_sid="EncryptAgain",

@@ -48,9 +48,7 @@ def whole(bus):
     )
 
 
-def permissions(
-    configure=whole, *, role="worker", mode="production", keys=None, at_rest=(), **options
-):
+def permissions(configure=whole, *, role="worker", mode="production", keys=None, sse=(), **options):
     merged = {
         "region": "eu-central-1",
         "resource_prefix": "shop-",
@@ -58,9 +56,7 @@ def permissions(
         **options,
     }
     transport = AwsTransport(AwsOptions(**merged), configure, keys=keys)
-    return transport.permissions(
-        "bank", account=ACCOUNT, role=role, mode=mode, at_rest_keys=at_rest
-    )
+    return transport.permissions("bank", account=ACCOUNT, role=role, mode=mode, sse_keys=sse)
 
 
 def table(found):
@@ -238,6 +234,23 @@ def test_data_keys_are_decrypted_for_what_arrives_here_alone():
     assert table(found)["kms:Decrypt"] == {"key/1"}
 
 
+def test_data_keys_of_an_alias_are_decrypted_for_what_arrives_here_alone():
+    (asked,) = condition(encrypted(), "kms:Decrypt")
+    assert asked["ForAnyValue:StringEquals"] == {"kms:ResourceAliases": "alias/bank"}
+    assert f"{SQS}pay.fifo" in asked["StringEquals"]["kms:EncryptionContext:destination"]
+
+
+@pytest.mark.parametrize("role", ["worker", "operator"])
+def test_who_takes_nothing_decrypts_nothing(role):
+    def sending(bus):
+        return bus.send.command(Pay, queue="pay.fifo")
+
+    found = permissions(sending, role=role, kms_key_id="1", enable_encryption=True)
+    assert "kms:Decrypt" not in found.actions
+    assert table(found)["sqs:SendMessage"] == {"shop-pay.fifo"}
+    assert table(found)["kms:GenerateDataKey"] == {"key/1"}
+
+
 def test_who_listens_to_dead_letters_reads_what_was_sent_to_their_queue():
     def digging(bus):
         return bus.send.command(Mail, queue="mail").listen.to.command_queue("mail-dlq")
@@ -306,7 +319,7 @@ def test_another_key_service_needs_no_right_to_kms(role):
     ("role", "uses"), [*((each, True) for each in ROLES[:3]), ("provisioner", False)]
 )
 def test_keys_with_which_aws_encrypts_queues_are_used_through_queues_and_topics(role, uses):
-    found = permissions(role=role, at_rest=[f"{KMS}9"])
+    found = permissions(role=role, sse=[f"{KMS}9"])
     assert ("kms:Decrypt" in found.actions) is uses
     if uses:
         assert table(found)["kms:GenerateDataKey"] == {"key/9"}
@@ -343,7 +356,7 @@ def test_ids_of_statements_are_what_iam_takes(mode, role):
         mode=mode,
         provisioning="ensure",
         decrypt_key_ids=("alias/a", "arn:aws:kms:eu-central-1:999999999999:alias/b", f"{KMS}1"),
-        at_rest=[f"{KMS}9"],
+        sse=[f"{KMS}9"],
     )
     sids = [each.sid for each in found.statements]
     assert len(set(sids)) == len(sids)
@@ -362,15 +375,15 @@ def test_queues_that_topics_deliver_into_have_the_policy_that_provisioning_write
         }
 
 
-def test_keys_let_iam_decide_and_those_at_rest_let_topics_deliver():
-    policies = encrypted(at_rest=[f"{KMS}9"]).key_policies
+def test_keys_let_iam_decide_and_those_of_queues_let_topics_deliver():
+    policies = encrypted(sse=[f"{KMS}9"]).key_policies
     assert list(policies) == ["alias/bank", f"{KMS}9"]
-    own, at_rest = policies.values()
-    for policy in (own, at_rest):
+    own, sse = policies.values()
+    for policy in (own, sse):
         check_policy(json.dumps(policy))
         assert policy["Statement"][0]["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
     assert len(own["Statement"]) == 1
-    delivering = at_rest["Statement"][1]
+    delivering = sse["Statement"][1]
     assert delivering["Principal"] == {"Service": "sns.amazonaws.com"}
     assert delivering["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
 
