@@ -10,7 +10,7 @@ import re
 import runpy
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import get_args
 
@@ -50,7 +50,7 @@ from sourceflow.settings import Settings
 from sourceflow.stores.memory import InMemoryIdempotency
 from sourceflow.stores.sql import SqlIdempotency, SqlStores
 from sourceflow.telemetry.lines import FIELDS, LINES
-from sourceflow.testing import LocalAws
+from sourceflow.testing import LocalAws, ManualClock
 from sourceflow.transports.aws import (
     AwsOptions,
     AwsTransport,
@@ -86,7 +86,7 @@ def shown(default):
         return f"`timedelta(seconds={default.total_seconds():.0f})`"
     if isinstance(default, CircuitOptions):
         return "`CircuitOptions()`" if default == CircuitOptions() else f"`{default!r}`"
-    return f"`{default!r}`"
+    return f"`{default}`" if isinstance(default, datetime) else f"`{default!r}`"
 
 
 #: What the rows of the table of options are of, each with what takes the options.
@@ -115,6 +115,8 @@ OPTIONS_OF = {
     "`SqlIdempotency`": SqlIdempotency,
     "`InMemoryIdempotency`": InMemoryIdempotency,
     "`LocalKeyProvider`": LocalKeyProvider,
+    "`LocalAws`": LocalAws,
+    "`ManualClock`": ManualClock,
 }
 #: Parameters of functions that are no options: what they are called on or for.
 SUBJECTS = {"self", "method", "command", "event"}
