@@ -175,6 +175,7 @@ class Duties:
             await app.send(Announce(id="a"))
             await app.drained(timeout=self._patience)
             await app.send(ship(OTHER))
+            await _see_all(app)
         for queue in QUEUES:
             assert (await self._counts(queue))[0] > 0, f"nothing has come into {queue}"
 
@@ -207,6 +208,7 @@ class Duties:
             for order in ORDERS:
                 row = await app.get(OrderSummary, order.order_id)
                 assert (row.lines, row.shipped) == (len(order.lines), True)
+            await _see_all(app)
             await app.send(one_too_many(ORDERS[0]))
             async with asyncio.timeout(self._patience):
                 await letters.letter()
@@ -296,6 +298,15 @@ class Duties:
 
     async def _url(self, queue):
         return (await self._root.sqs("get_queue_url", QueueName=PREFIX + queue))["QueueUrl"]
+
+
+async def _see_all(app):
+    """Look at the health of everything; dead letters there may be."""
+    report = await app.health()
+    for entry in report.entries:
+        assert entry.status != "unhealthy", entry
+        assert "looked at" not in entry.detail, entry
+        assert entry.detail != "subscribed", "nobody saw how it delivers"
 
 
 def ship(order):

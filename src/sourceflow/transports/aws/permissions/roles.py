@@ -23,6 +23,7 @@ Role = Literal["sender", "worker", "operator", "provisioner"]
 
 FIND_QUEUES: Final = ("sqs:GetQueueUrl", "sqs:GetQueueAttributes")
 TAKE: Final = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
+SEE_SUBSCRIPTIONS: Final = ("sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes")
 MOVE: Final = (
     "sqs:StartMessageMoveTask",
     "sqs:ListMessageMoveTasks",
@@ -48,8 +49,8 @@ def _sender(needs: Needs) -> Iterator[Statement]:
 
 def _worker(needs: Needs) -> Iterator[Statement]:
     yield from _find(needs)
-    if needs.options.provisioning != "off":
-        yield from _about("SeeSubscriptions", ["sns:ListSubscriptionsByTopic"], needs.subscribed)
+    yield from _about("SeeSubscriptions", SEE_SUBSCRIPTIONS, needs.subscribed)
+    yield from _about("SeeDeadLetters", ["sqs:GetQueueAttributes"], needs.dead_letters)
     yield from _send(needs)
     yield from _about("TakeMessages", TAKE, needs.listened)
     yield from _about("GiveUp", ["sqs:SendMessage"], needs.dead_letters)
@@ -76,15 +77,10 @@ def _operator(needs: Needs) -> Iterator[Statement]:
 def _provisioner(needs: Needs) -> Iterator[Statement]:
     queues = (*needs.queues, *needs.dead_letter_queues)
     topics = ["sns:CreateTopic", "sns:GetTopicAttributes"]
-    subscriptions = [
-        "sns:ListSubscriptionsByTopic",
-        "sns:Subscribe",
-        "sns:GetSubscriptionAttributes",
-    ]
     yield from _about("MakeQueues", [*FIND_QUEUES, "sqs:CreateQueue"], queues)
     yield from _about("LetTopicsDeliver", ["sqs:SetQueueAttributes"], needs.event_queues)
     yield from _about("MakeTopics", topics, needs.topics)
-    yield from _about("Subscribe", subscriptions, needs.subscribed)
+    yield from _about("Subscribe", [*SEE_SUBSCRIPTIONS, "sns:Subscribe"], needs.subscribed)
 
 
 def _find(needs: Needs) -> Iterator[Statement]:
@@ -111,12 +107,13 @@ def _watch(needs: Needs) -> Iterator[Statement]:
     monitor = needs.options.dead_letter_monitor
     if monitor is None or not needs.dead_letters:
         return
-    actions = ["sqs:GetQueueAttributes"]
+    actions = []
     if monitor.store_records:
         actions += ["sqs:ReceiveMessage", "sqs:ChangeMessageVisibility"]
     if monitor.delete_after:
         actions.append("sqs:DeleteMessage")
-    yield from _about("WatchDeadLetters", actions, needs.dead_letters)
+    if actions:
+        yield from _about("WatchDeadLetters", actions, needs.dead_letters)
     yield from _about("Alert", ["sns:Publish"], needs.alerted)
 
 

@@ -107,13 +107,11 @@ def test_a_worker_also_takes_messages_and_gives_them_up():
         assert forbidden not in rights
 
 
-@pytest.mark.parametrize(
-    ("provisioning", "sees"), [("off", False), ("verify", True), ("ensure", True)]
-)
-def test_a_worker_sees_subscriptions_where_it_checks_them(provisioning, sees):
-    rights = table(permissions(provisioning=provisioning))
-    seen = rights.get("sns:ListSubscriptionsByTopic", set())
-    assert seen == ({"shop-paid", "shop-rates"} if sees else set())
+def test_a_worker_sees_subscriptions_and_depths_of_dead_letters_for_its_health():
+    rights = table(permissions())
+    for action in ("sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes"):
+        assert rights[action] == {"shop-paid", "shop-rates"}
+    assert rights["sqs:GetQueueAttributes"] >= {"shop-pay-dlq.fifo", "shop-bank-events-dlq"}
 
 
 def test_an_operator_reads_moves_and_removes_dead_letters_and_sends_them_again():
