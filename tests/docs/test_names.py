@@ -15,6 +15,7 @@ from sourceflow import errors
 from sourceflow.host.cli.db import db
 from sourceflow.host.cli.program import program
 from sourceflow.telemetry.lines import LOGGER
+from sourceflow.telemetry.names import ATTRIBUTES, METRICS, SPANS
 from sourceflow.testing import LocalAws, ManualClock
 from sourceflow.transports.aws import AwsOptions, AwsTransport
 from sourceflow.transports.aws.bus import Bus
@@ -39,6 +40,12 @@ FOLDER = re.compile(
 MODULE = re.compile(r"sourceflow(?:\.\w+)+")
 
 
+#: Names of telemetry, which look like modules and members.
+TELEMETRY = {each.name for each in (*ATTRIBUTES, *METRICS, *SPANS)}.union(
+    *(attribute.values for attribute in ATTRIBUTES)
+)
+
+
 def consoles(document):
     return [
         line.partition("#")[0].strip()
@@ -49,9 +56,8 @@ def consoles(document):
 
 def named(document, pattern):
     """Return what a pattern finds in the code of a document's prose and in its commands."""
-    return [
-        match for text in [*document.codes, *consoles(document)] for match in pattern.findall(text)
-    ]
+    texts = [text for text in document.codes if text not in TELEMETRY]
+    return [match for text in [*texts, *consoles(document)] for match in pattern.findall(text)]
 
 
 @pytest.fixture(scope="session")

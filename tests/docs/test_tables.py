@@ -50,6 +50,7 @@ from sourceflow.settings import Settings
 from sourceflow.stores.memory import InMemoryIdempotency
 from sourceflow.stores.sql import SqlIdempotency, SqlStores
 from sourceflow.telemetry.lines import FIELDS, LINES
+from sourceflow.telemetry.otel import Telemetry
 from sourceflow.testing import LocalAws, ManualClock
 from sourceflow.transports.aws import (
     AwsOptions,
@@ -117,6 +118,7 @@ OPTIONS_OF = {
     "`LocalKeyProvider`": LocalKeyProvider,
     "`LocalAws`": LocalAws,
     "`ManualClock`": ManualClock,
+    "`Telemetry`": Telemetry,
 }
 #: Parameters of functions that are no options: what they are called on or for.
 SUBJECTS = {"self", "method", "command", "event"}
@@ -140,6 +142,7 @@ def test_every_option_is_in_the_table(documents):
         ("`HealthOptions`", "docs/guide/health.md"),
         ("`SqlStores`", "docs/guide/databases.md"),
         ("`SqlIdempotency`", "docs/guide/idempotency.md"),
+        ("`Telemetry`", "docs/guide/telemetry.md"),
     ],
 )
 def test_a_guide_says_of_an_option_what_the_table_says(owner, guide, documents):
@@ -281,6 +284,15 @@ def test_the_attributes_of_the_document_are_those_of_the_codec(documents):
     told = {attribute.strip("`"): required == "yes" for attribute, required, _ in rows}
     fields = msgspec.structs.fields(codec._Document)
     assert told == {field.name: field.required for field in fields}
+
+
+def test_the_tables_of_telemetry_are_those_of_the_catalogue(documents, root):
+    """``python tools/telemetry_tables.py`` writes them."""
+    tool = runpy.run_path(str(root / "tools/telemetry_tables.py"))
+    text = documents["docs/guide/telemetry.md"].text
+
+    assert text == tool["with_tables"](text)
+    assert text.count("| `sourceflow.aws.") > 10  # it does write
 
 
 def test_the_summary_of_the_demo_is_told_in_full(documents):

@@ -109,6 +109,68 @@ def test_commands_for_databases_name_their_missing_extra(missing, extra):
     assert run(program, returns=1).stderr.removeprefix("error: ") == said
 
 
+def test_telemetry_names_its_missing_extra():
+    program = WITHOUT.format(missing="opentelemetry", statement="import sourceflow.telemetry.otel")
+
+    assert run(program).stdout.splitlines() == [
+        "otel",
+        "opentelemetry",
+        "opentelemetry is not installed: pip install 'sourceflow[otel]'",
+    ]
+
+
+def test_telemetry_needs_the_interface_of_opentelemetry_only():
+    program = """
+import sys
+import sourceflow.telemetry.otel
+print(any(name.startswith("opentelemetry.sdk") for name in sys.modules))
+"""
+    assert run(program).stdout.strip() == "False"
+
+
+WITHOUT_TELEMETRY = """
+import asyncio, sys
+from datetime import timedelta
+from sourceflow import App, Command, Entity, Key, Saga, handles
+from sourceflow.telemetry import names
+from sourceflow.testing import LocalAws
+from sourceflow.transports.aws import AwsOptions, AwsTransport
+
+class Open(Command):
+    id: Key[str]
+class Account(Entity):
+    id: Key[str]
+class Accounts(Saga[Account]):
+    @handles
+    async def open(self, account: Account | None, command: Open) -> Account:
+        return Account(id=command.id)
+
+async def main():
+    async with LocalAws() as aws:
+        transport = AwsTransport(
+            AwsOptions(
+                region="us-east-1",
+                endpoint_url=aws.endpoint_url,
+                wait_time=timedelta(seconds=1),
+            ),
+            lambda bus: bus.send.command(Open, queue="q").listen.to.command_queue("q"),
+            credentials=aws.static_credentials(),
+        )
+        async with App([Accounts], name="bank").use(transport) as app:
+            await app.send(Open(id="1"))
+            await app.drained()
+    loaded = [name for name in sys.modules if name.partition(".")[0] == "opentelemetry"]
+    loaded += [name for name in sys.modules if name.startswith("sourceflow.telemetry.otel")]
+    print(loaded)
+
+asyncio.run(main())
+"""
+
+
+def test_without_telemetry_nothing_of_opentelemetry_is_imported():
+    assert run(WITHOUT_TELEMETRY).stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -192,6 +192,7 @@ FROZEN = {
         "SensitiveKind",
         "SourceflowMeta",
         "StateInfo",
+        "TraceContext",
         "TypeInfo",
         "check_headers",
         "check_message_id",
@@ -216,6 +217,7 @@ FROZEN = {
     "sourceflow.settings": ("Settings",),
     "sourceflow.stores.memory": ("InMemoryIdempotency", "MemoryStores"),
     "sourceflow.stores.sql": ("SqlIdempotency", "SqlStores"),
+    "sourceflow.telemetry.otel": ("Telemetry",),
     "sourceflow.testing": (
         "Given",
         "LocalAws",

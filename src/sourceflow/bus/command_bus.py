@@ -75,7 +75,7 @@ class CommandBus:
         self._run = around(middleware, "handle_command", self._run_once)
         self._dispatch = around(middleware, "dispatch_event", collect)
 
-    async def handle(self, command: Envelope[Any], *, attempt: int = 1) -> Sequence[OutboxRow]:
+    async def handle(self, command: Envelope[Any], /, *, attempt: int = 1) -> Sequence[OutboxRow]:
         """Handle a command and commit.
 
         Returns:

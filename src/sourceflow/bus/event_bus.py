@@ -21,6 +21,7 @@ from sourceflow.errors import DependencyError, Discard, DuplicateError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
+    from sourceflow.bus.instrumentation import Instrumentation
     from sourceflow.bus.locks import KeyedLocks
     from sourceflow.bus.middleware import Middleware
     from sourceflow.bus.observer import Observer
@@ -149,6 +150,7 @@ class EventBus:
         clock: Clock,
         observer: Observer,
         middleware: Sequence[Middleware],
+        instrumentation: Instrumentation,
     ) -> None:
         self._wiring = wiring
         self._router = router
@@ -158,7 +160,9 @@ class EventBus:
         self._clock = clock
         self._observer = observer
         self._backstage = Backstage.of(stores, router, middleware)
-        self._handle = around(middleware, "handle_event", self._handle_once)
+        self._handle = instrumentation.subscribers(
+            around(middleware, "handle_event", self._handle_once)
+        )
         self._replay = around(middleware, "handle_event", self._replay_once)
 
     async def deliver(
@@ -269,7 +273,7 @@ class EventBus:
             Exception: Whatever it raised.
         """
         savepoint = await work.save()
-        scope = await self._handle(event, handler, work, savepoint, attempt)
+        scope: HandlerScope | None = await self._handle(event, handler, work, savepoint, attempt)
         if scope is None:  # stopped, or its failure was caught: nothing half done is left
             await work.restore(savepoint)
             return self._scope(event, work.uow, attempt)

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sourceflow.bus.changes import OutboxRow
-    from sourceflow.bus.command_bus import CommandBus
     from sourceflow.bus.event_bus import EventBus
+    from sourceflow.bus.instrumentation import Handle
     from sourceflow.bus.observer import Observer
     from sourceflow.bus.outcome import Outcome
     from sourceflow.bus.ports import Delivery
@@ -60,7 +60,7 @@ class Receiver:
         *,
         wiring: Wiring,
         codec: Codec,
-        commands: CommandBus,
+        handle: Handle,
         events: EventBus,
         relay: Relay,
         durable: bool,
@@ -69,7 +69,7 @@ class Receiver:
     ) -> None:
         self._wiring = wiring
         self._codec = codec
-        self._commands = commands
+        self._handle = handle
         self._events = events
         self._relay = relay
         self._durable = durable
@@ -117,7 +117,7 @@ class Receiver:
 
     async def _command(self, command: Envelope[Any], delivery: Delivery) -> Outcome:
         try:
-            rows = await self._commands.handle(command, attempt=delivery.attempt)
+            rows = await self._handle(command, attempt=delivery.attempt)
         except DuplicateError:
             await self._leave(command, ())
             return Duplicate()

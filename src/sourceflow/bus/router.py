@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sourceflow.bus.wiring import Wiring
     from sourceflow.clock import Clock
     from sourceflow.domain.binding import Handler
-    from sourceflow.messages import Codec
+    from sourceflow.messages import Codec, TraceContext
 
 __all__ = ("MAX_DEPTH", "Router", "is_inline", "stream_name")
 
@@ -40,9 +40,18 @@ class Router:
     It depends on configuration alone: a routed command is never handled here as well, and an
     event whose topic this App subscribes to reaches local subscribers through the queue only. So
     each handler meets each message once.
+
+    Args:
+        wiring: Who handles what.
+        routes: What goes where.
+        codec: Writes messages for the wire.
+        clock: The time.
+        admit: Checks that a message can fit its destination.
+        trace: Returns the trace that a message belongs to that is made now; None where nobody
+            traces.
     """
 
-    __slots__ = ("_admit", "_clock", "_codec", "_events", "_routes", "_source", "_wiring")
+    __slots__ = ("_admit", "_clock", "_codec", "_events", "_routes", "_source", "_trace", "_wiring")
 
     def __init__(
         self,
@@ -51,6 +60,8 @@ class Router:
         codec: Codec,
         clock: Clock,
         admit: Callable[[Outgoing], None],
+        *,
+        trace: Callable[[], TraceContext | None] | None = None,
     ) -> None:
         self._wiring = wiring
         self._source = wiring.source
@@ -58,6 +69,7 @@ class Router:
         self._codec = codec
         self._clock = clock
         self._admit = admit
+        self._trace = trace
         self._events: dict[type[Any], tuple[tuple[Handler, ...], tuple[Destination, ...]]] = {}
 
     def due(self, delay: timedelta | None, at: datetime | None) -> datetime | None:
@@ -152,6 +164,7 @@ class Router:
             depth=depth,
             sequence=sequence,
             headers=dict(headers) if headers else {},
+            trace=None if self._trace is None else self._trace(),
         )
 
     def queue_of(self, command_type: type[Any]) -> Destination | None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from types import TracebackType
 
+    from sourceflow.bus.instrumentation import Telemetry
     from sourceflow.bus.ports import DeadLetters, Idempotency, Stores, Transport
     from sourceflow.clock import Clock
     from sourceflow.host.assembly import Assembly
@@ -59,6 +60,8 @@ class App(Operations, Sends, Reads, Past):
         middleware: Hooks around every message; the first is outermost.
         observer: Is told what happens.
         health: From when on a health report says degraded or unhealthy.
+        telemetry: Follows messages: ``sourceflow.telemetry.otel.Telemetry()``. Where not given,
+            nothing is traced or measured.
         clock: The time.
 
     Raises:
@@ -77,6 +80,7 @@ class App(Operations, Sends, Reads, Past):
         middleware: Sequence[Middleware] = (),
         observer: Observer | None = None,
         health: HealthOptions | None = None,
+        telemetry: Telemetry | None = None,
         clock: Clock | None = None,
     ) -> None:
         check_app_name(name)
@@ -86,6 +90,7 @@ class App(Operations, Sends, Reads, Past):
         self._middleware = tuple(middleware)
         self._observer = Observer() if observer is None else observer
         self._health = HealthOptions() if health is None else health
+        self._telemetry = telemetry
         self._clock: Clock = SystemClock() if clock is None else clock
         self._idempotency = choose_idempotency(idempotency, services, self._clock)
         others = (each for each in services if each is not self.idempotency)
@@ -178,6 +183,7 @@ class App(Operations, Sends, Reads, Past):
                     middleware=self._middleware,
                     observer=self._observer,
                     health=self._health,
+                    telemetry=self._telemetry,
                     clock=self._clock,
                     operating=operating,
                 )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from sourceflow.bus.command_bus import CommandBus
+    from sourceflow.bus.instrumentation import Handle
     from sourceflow.bus.middleware import Middleware
     from sourceflow.bus.ports import Outgoing, Stores
     from sourceflow.bus.relay import Relay
@@ -39,7 +39,7 @@ class Dispatcher:
 
     Args:
         router: Makes envelopes, knows where they go.
-        commands: Handles what has no route.
+        handle: Handles what has no route.
         stores: Keep what is sent later.
         timer: Is told what was scheduled.
         relay: Takes what handling has caused.
@@ -53,7 +53,7 @@ class Dispatcher:
         self,
         *,
         router: Router,
-        commands: CommandBus,
+        handle: Handle,
         stores: Stores,
         timer: Timer,
         relay: Relay,
@@ -62,7 +62,7 @@ class Dispatcher:
         handles: bool,
     ) -> None:
         self._router = router
-        self._commands = commands
+        self._handle_command = handle
         self._stores = stores
         self._timer = timer
         self._relay = relay
@@ -106,7 +106,7 @@ class Dispatcher:
     async def _handle(self, command: Envelope[Any]) -> None:
         await self._relay.room()
         try:
-            rows = await self._commands.handle(command)
+            rows = await self._handle_command(command)
         except (DuplicateError, Discard):
             return
         except Reject as reject:

@@ -14,6 +14,7 @@ from sourceflow.bus.cleaning import keep_clean
 from sourceflow.bus.command_bus import CommandBus
 from sourceflow.bus.event_bus import EventBus
 from sourceflow.bus.history import History
+from sourceflow.bus.instrumentation import UNFOLLOWED
 from sourceflow.bus.local_letters import LocalLetters
 from sourceflow.bus.locks import KeyedLocks
 from sourceflow.bus.message_claims import MessageClaims
@@ -32,7 +33,7 @@ from sourceflow.errors import NoHandlerError
 from sourceflow.host.dispatcher import Dispatcher
 from sourceflow.host.examination import Examination
 from sourceflow.host.watchdog import LoopWatchdog
-from sourceflow.messages import Codec, type_info
+from sourceflow.messages import type_info
 from sourceflow.resilience.task_scope import TaskScope
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from sourceflow.bus.changes import OutboxRow
     from sourceflow.bus.dead_letter import DeadLetter
+    from sourceflow.bus.instrumentation import Telemetry
     from sourceflow.bus.middleware import Middleware
     from sourceflow.bus.ports import HealthOptions, Outgoing, Stores, Transport
     from sourceflow.bus.wiring import Wiring
@@ -69,6 +71,7 @@ class Engine:
         idempotency: What claims arrived messages.
         middleware: Hooks around every message.
         observer: Is told what happens.
+        telemetry: Follows messages; None where nobody wants to know.
         clock: The time.
         operating: Only open stores and transport, see ``App.operating``: no relay, no timer, no
             upkeep and no listening.
@@ -84,6 +87,7 @@ class Engine:
         middleware: Sequence[Middleware],
         observer: Observer,
         health: HealthOptions,
+        telemetry: Telemetry | None,
         clock: Clock,
         operating: bool = False,
     ) -> None:
@@ -97,10 +101,14 @@ class Engine:
         self._routes = NO_ROUTES if transport is None else transport.routes
         self._middleware = middleware
         self._health = health
-        self._user_observer = Observers((StepLog(), observer))
-        self._codec = Codec(wiring.registry)
+        self._following = UNFOLLOWED if telemetry is None else telemetry.instrument(wiring, clock)
+        following = self._following.observer
+        observers = (observer,) if following is None else (following, observer)
+        self._user_observer = Observers((StepLog(), *observers))
+        self._codec = self._following.codec(wiring.registry)
+        self._followed_stores = self._following.stores(stores)
         self._stack = AsyncExitStack()
-        self.reader = StoreReader(stores)
+        self.reader = StoreReader(self._followed_stores)
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -159,11 +167,19 @@ class Engine:
 
     def _build(self) -> None:
         locks = KeyedLocks()
-        self.router = Router(self.wiring, self._routes, self._codec, self.clock, self._admit)
+        following, stores = self._following, self._followed_stores
+        self.router = Router(
+            self.wiring,
+            self._routes,
+            self._codec,
+            self.clock,
+            self._admit,
+            trace=following.current,
+        )
         self.relay = Relay(
             stores=self.stores,
-            send=self._send,
-            run_local=self._run_local,
+            send=following.relayed(self._send),
+            run_local=following.local(self._run_local),
             comes_back=self._comes_back,
             codec=self._codec,
             clock=self.clock,
@@ -180,26 +196,28 @@ class Engine:
             wiring=self.wiring,
             router=self.router,
             timer=self.timer,
-            stores=self.stores,
+            stores=stores,
             locks=locks,
             clock=self.clock,
             observer=self.observer,
             middleware=self._middleware,
+            instrumentation=following,
         )
         self.commands = CommandBus(
             wiring=self.wiring,
             router=self.router,
             events=self.events,
             timer=self.timer,
-            stores=self.stores,
+            stores=stores,
             locks=locks,
             clock=self.clock,
             observer=self.observer,
             middleware=self._middleware,
         )
+        self.handle = following.commands(self.commands.handle)
         self.dispatcher = Dispatcher(
             router=self.router,
-            commands=self.commands,
+            handle=self.handle,
             stores=self.stores,
             timer=self.timer,
             relay=self.relay,
@@ -211,17 +229,17 @@ class Engine:
         self.receiver = receiver(
             wiring=self.wiring,
             codec=self._codec,
-            commands=self.commands,
+            handle=self.handle,
             events=self.events,
             relay=self.relay,
             durable=self.stores.durable,
             clock=self.clock,
             observer=self.observer,
         )
-        self.history = History(wiring=self.wiring, stores=self.stores, commands=self.commands)
+        self.history = History(wiring=self.wiring, stores=stores, commands=self.commands)
         self.replay = Replay(
             wiring=self.wiring,
-            stores=self.stores,
+            stores=stores,
             history=self.history,
             events=self.events,
             locks=locks,
@@ -230,6 +248,8 @@ class Engine:
         self.rebuild = Rebuild(
             wiring=self.wiring, router=self.router, stores=self.stores, events=self.events
         )
+        self.run_replay = following.replays(self.replay.replay)
+        self.run_rebuild = following.rebuilds(self.rebuild.rebuild)
 
     def _stores_context(self) -> StoresContext:
         return StoresContext(
@@ -252,6 +272,8 @@ class Engine:
                 yield keep_clean(each, self.clock)
         if self.claims is not None:
             yield self.claims.run()
+        if self._following is not UNFOLLOWED:
+            yield self._following.run()
 
     def _transport_context(self) -> TransportContext:
         return TransportContext(
@@ -263,6 +285,7 @@ class Engine:
             durable=self.stores.durable,
             codec=self._codec,
             operating=self._operating,
+            wire=self._following.wire,
         )
 
     async def _empty_relay(self) -> None:
@@ -295,7 +318,7 @@ class Engine:
 
     async def _run_local(self, row: OutboxRow, attempt: int) -> Sequence[OutboxRow]:
         if row.destination.kind == "command":
-            return await self.commands.handle(row.envelope, attempt=attempt)
+            return await self.handle(row.envelope, attempt=attempt)
         delivered = await self.events.deliver(
             row.envelope, (row.destination.name,), attempt=attempt
         )

@@ -111,7 +111,8 @@ class Past(ABC):
             ReplayError: A command can't be read or handled any more; nothing is changed.
             ConflictError: The entity never stood still.
         """
-        return await self._running.replay.replay(entity_type, key)
+        replayed: Replayed = await self._running.run_replay(entity_type, key)
+        return replayed
 
     async def rebuild(
         self,
@@ -139,4 +140,7 @@ class Past(ABC):
         wiring = self._running.wiring
         if view not in wiring.arguments or not issubclass(view, View):
             raise LookupError(f"{view.__name__} is not among the views of the App {wiring.app!r}")
-        return await self._running.rebuild.rebuild(view, resume=resume, on_progress=on_progress)
+        rebuilt: Rebuilt = await self._running.run_rebuild(
+            view, resume=resume, on_progress=on_progress
+        )
+        return rebuilt

@@ -23,6 +23,7 @@ from sourceflow.messages.sensitive import (
     Sensitive,
     SensitiveKind,
 )
+from sourceflow.messages.trace import TraceContext
 from sourceflow.messages.type_info import (
     Kind,
     StateInfo,
@@ -59,6 +60,7 @@ __all__ = (
     "SensitiveKind",
     "SourceflowMeta",
     "StateInfo",
+    "TraceContext",
     "TypeInfo",
     "check_headers",
     "check_message_id",

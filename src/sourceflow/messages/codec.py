@@ -20,6 +20,7 @@ from sourceflow.messages.limits import LimitError, check_text, limits_of
 from sourceflow.messages.meta import MAX_NAME, validate
 from sourceflow.messages.misfit import field_of, scrub
 from sourceflow.messages.quick_look import is_plainly_right
+from sourceflow.messages.trace import TraceContext
 from sourceflow.messages.type_info import type_info
 
 if TYPE_CHECKING:
@@ -57,6 +58,9 @@ class _Document(msgspec.Struct, Generic[DataT], kw_only=True):
     correlationid: str | msgspec.UnsetType = UNSET
     causationid: str | msgspec.UnsetType = UNSET
     depth: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
+    # CloudEvents' distributed tracing extension. Whatever stands there, the message counts.
+    traceparent: Any = UNSET
+    tracestate: Any = UNSET
 
 
 class _OwnDocument(_Document[DataT], Generic[DataT], kw_only=True, forbid_unknown_fields=True):
@@ -116,6 +120,10 @@ class Codec:
             causationid=UNSET if envelope.causation_id is None else envelope.causation_id,
             depth=envelope.depth,
         )
+        trace = envelope.trace
+        if trace is not None:
+            document.traceparent = trace.traceparent
+            document.tracestate = trace.tracestate or UNSET
         written = _encode(document, info.name)
         if not envelope.headers:
             return written
@@ -318,6 +326,9 @@ def _envelope(document: _Document[Any], info: TypeInfo, headers: dict[str, str])
         depth=document.depth,
         sequence=None if document.entitysequence is UNSET else document.entitysequence,
         headers=headers,
+        trace=None
+        if document.traceparent is UNSET
+        else TraceContext.read(document.traceparent, document.tracestate),
     )
 
 

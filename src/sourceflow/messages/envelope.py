@@ -12,6 +12,7 @@ import msgspec
 from sourceflow.errors import InvalidMessageError
 from sourceflow.messages.key import KeyType, key_text
 from sourceflow.messages.limits import LimitError, check_text
+from sourceflow.messages.trace import TraceContext
 from sourceflow.messages.type_info import Kind, TypeInfo, type_info
 
 __all__ = ("RESERVED_HEADERS", "Envelope", "check_headers", "check_message_id")
@@ -22,7 +23,7 @@ RESERVED_HEADERS: Final = frozenset(
     {
         "id", "source", "type", "subject", "time", "data", "specversion", "datacontenttype",
         "dataschema", "kind", "dataversion", "entitysequence", "correlationid", "causationid",
-        "depth",
+        "depth", "traceparent", "tracestate",
     }
 )  # fmt: skip
 """Names of CloudEvents and of ours, which no header may take."""
@@ -48,6 +49,7 @@ class Envelope(msgspec.Struct, Generic[MessageT], frozen=True, kw_only=True, gc=
         depth: How many messages stand in the chain of causes before it.
         sequence: For an event, the number of the command that raised it in its entity's stream.
         headers: The sender's own metadata.
+        trace: What was under way in its trace when it was made; None where nobody traces.
     """
 
     message: MessageT
@@ -59,6 +61,7 @@ class Envelope(msgspec.Struct, Generic[MessageT], frozen=True, kw_only=True, gc=
     depth: int = 0
     sequence: int | None = None
     headers: Mapping[str, str] = {}
+    trace: TraceContext | None = None
 
     @property
     def info(self) -> TypeInfo:

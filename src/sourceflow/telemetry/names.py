@@ -52,7 +52,13 @@ TOPIC_ARN: Final = Attribute("aws.sns.topic.arn", "The topic's ARN.")
 # --- Attributes of our own ------------------------------------------------------------------------
 
 APP: Final = Attribute("sourceflow.app", "The App's name.")
-MESSAGE_TYPE: Final = Attribute("sourceflow.message.type", "The wire name of the message's type.")
+UNKNOWN: Final = "unknown"
+"""Stands for the type of a message that the App does not know: strangers choose such names."""
+
+MESSAGE_TYPE: Final = Attribute(
+    "sourceflow.message.type",
+    f"The wire name of the message's type; ``{UNKNOWN}`` where the App does not know it.",
+)
 MESSAGE_KIND: Final = Attribute("sourceflow.message.kind", "What it is.", ("command", "event"))
 ATTEMPT: Final = Attribute("sourceflow.message.attempt", "1 for the first handling, then more.")
 OUTCOME: Final = Attribute(
@@ -66,9 +72,8 @@ OUTCOME: Final = Attribute(
 HANDLER: Final = Attribute("sourceflow.handler", "The saga's method or the subscriber.")
 ENTITY_TYPE: Final = Attribute("sourceflow.entity.type", "The entity's class.")
 SEQUENCE: Final = Attribute("sourceflow.entity.sequence", "The command's number in its stream.")
-IS_REPLAY: Final = Attribute("sourceflow.is_replay", "Whether history is run again.")
 VIEW_MODEL_TYPE: Final = Attribute("sourceflow.view_model.type", "The view model's class.")
-COUNT: Final = Attribute("sourceflow.count", "How many commands, rows or events it was about.")
+COUNT: Final = Attribute("sourceflow.count", "How many commands or events were read.")
 OPERATION: Final = Attribute(
     "sourceflow.operation",
     "What was done.",
@@ -112,6 +117,7 @@ RECEIVE: Final = Span(
     description="A call that brought messages, linked to where they come from. Calls that bring "
     "none make no span.",
     attributes=(SYSTEM, DESTINATION, OPERATION_NAME, OPERATION_TYPE, BATCH_COUNT, QUEUE_URL),
+    is_detail=True,
 )
 PROCESS: Final = Span(
     scope=AWS,
@@ -138,7 +144,6 @@ REPLAY: Final = detail(
     "``app.replay``.",
     ENTITY_TYPE,
     COUNT,
-    IS_REPLAY,
     ERROR_TYPE,
 )
 REBUILD: Final = detail(
@@ -170,7 +175,7 @@ HISTORY: Final = detail(
 COMMIT: Final = detail(
     CORE, "sourceflow.unitofwork.commit",
     "The one transaction of a message: claims, log, entity, rows, outbox.",
-    ENTITY_TYPE, COUNT, ERROR_TYPE,
+    ENTITY_TYPE, ERROR_TYPE,
 )  # fmt: skip
 
 SPANS: Final = tuple(each for each in vars().copy().values() if isinstance(each, Span))

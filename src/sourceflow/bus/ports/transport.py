@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import msgspec
 
 from sourceflow.bus.outcome import Outcome
-from sourceflow.messages import Kind
+from sourceflow.messages import Kind, TraceContext
 from sourceflow.messages.body import bodiless_repr, bodiless_rich_repr
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from sourceflow.bus.changes import Destination
+    from sourceflow.bus.instrumentation import WireInstrumentation
     from sourceflow.bus.ports.dead_letters import DeadLetters
     from sourceflow.bus.routes import Routes
     from sourceflow.clock import Clock
@@ -58,6 +59,7 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
         origin: The queue it was taken from.
         attempt: 1 for the first handling, then counting up.
         subscribers: Run only these (a redriven dead letter names them); None for all.
+        trace: What its sender was doing in its trace; None where it says nothing of that.
     """
 
     body: bytes
@@ -66,6 +68,7 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     origin: str
     attempt: int = 1
     subscribers: Collection[str] | None = None
+    trace: TraceContext | None = None
 
     __repr__ = bodiless_repr
     __rich_repr__ = bodiless_rich_repr
@@ -110,6 +113,7 @@ class TransportContext(NamedTuple):
             that has taken effect can then never have another one.
         operating: Whether people only look, repair and send: ``start`` is not going to be called,
             and nothing is made or changed by opening.
+        wire: Follows messages between processes; None where nobody wants to know.
     """
 
     app: str
@@ -120,6 +124,7 @@ class TransportContext(NamedTuple):
     codec: Codec
     durable: bool = False
     operating: bool = False
+    wire: WireInstrumentation | None = None
 
 
 class Transport(Protocol):

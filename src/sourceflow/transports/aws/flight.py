@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from sourceflow.bus.instrumentation import Sending
 from sourceflow.transports.aws.packing import Packed
 
 if TYPE_CHECKING:
@@ -40,15 +41,22 @@ class Flight:
 
 
 class FlightItem(msgspec.Struct, frozen=True, gc=False):
-    """One of them, and until when it is tried."""
+    """One of them, until when it is tried, and what follows it, if anything does."""
 
     flight: Flight
     place: int
     packed: Packed
     deadline: float
+    sending: Sending | None = None
+
+    def settle(self, error: Exception | None) -> None:
+        """Tell the caller what became of it."""
+        if self.sending is not None:
+            self.sending.end(error)
+        self.flight.settle(self.place, error)
 
 
 def settle(items: Sequence[FlightItem], results: Sequence[Exception | None]) -> None:
     """Tell each caller what became of its messages."""
     for item, result in zip(items, results, strict=True):
-        item.flight.settle(item.place, result)
+        item.settle(result)

@@ -65,6 +65,9 @@ class Leases:
 
     Invariant: a lease that is held is renewed well before it expires; one that could not be is
     lost before others see its message, by our clock.
+
+    Attributes:
+        lost: How many were lost so far.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Leases:
         self._clock = clock
         self._queue = queue
         self._held: dict[Lease, None] = {}
+        self.lost = 0
 
     def __len__(self) -> int:
         return len(self._held)
@@ -152,6 +156,7 @@ class Leases:
     def _lost(self, lease: Lease, why: str) -> None:
         if lease not in self._held:  # acknowledged in the meantime
             return
+        self.lost += not lease.lost
         log.warning(
             "the lease on message %s of %s is lost: %s", lease.message.message_id, self._queue, why
         )

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from sourceflow.bus.ports import Delivery
     from sourceflow.clock import Clock
     from sourceflow.transports.aws.acknowledger import Acknowledger, Settled
-    from sourceflow.transports.aws.client import ReceivedMessage, SqsClient
+    from sourceflow.transports.aws.client import ReceivedMessage
     from sourceflow.transports.aws.dead_letters import DeadLetterSender
     from sourceflow.transports.aws.leases import Lease, Leases
     from sourceflow.transports.aws.listener_options import ListenerOptions
+    from sourceflow.transports.aws.pollers import Receives
     from sourceflow.transports.aws.slots import QueueSlots
 
 __all__ = ("Listener",)
@@ -77,7 +78,7 @@ class Listener:
         self,
         options: ListenerOptions,
         *,
-        sqs: SqsClient,
+        sqs: Receives,
         receive: Callable[[Delivery], Awaitable[Outcome]],
         slots: QueueSlots,
         leases: Leases,
@@ -117,6 +118,16 @@ class Listener:
     def name(self) -> str:
         """The queue's name."""
         return self._options.name
+
+    @property
+    def url(self) -> str:
+        """The queue's URL."""
+        return self._options.url
+
+    @property
+    def leases_lost(self) -> int:
+        """How many leases were lost so far."""
+        return self._leases.lost
 
     @property
     def status(self) -> ListenerStatus:

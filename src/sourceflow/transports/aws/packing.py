@@ -10,10 +10,11 @@ import msgspec
 
 from sourceflow.transports.aws.client import AttributeValue
 from sourceflow.transports.aws.encryption import largest_size
-from sourceflow.transports.aws.wire import group_of, message_size, wire_attributes
+from sourceflow.transports.aws.wire import group_of, message_size, traced, wire_attributes
 
 if TYPE_CHECKING:
     from sourceflow.bus.ports import Outgoing
+    from sourceflow.messages import TraceContext
     from sourceflow.transports.aws.encryption import Cipher
 
 __all__ = ("Packed", "Target", "largest_packed", "pack", "pack_encrypted")
@@ -61,20 +62,30 @@ class Packed(msgspec.Struct, frozen=True, gc=False):
     deduplication_id: str | None
 
 
-def pack(outgoing: Outgoing, target: Target) -> Packed:
-    """Return a message that travels in clear."""
+def pack(outgoing: Outgoing, target: Target, trace: TraceContext | None = None) -> Packed:
+    """Return a message that travels in clear.
+
+    Args:
+        outgoing: The message.
+        target: Where it goes.
+        trace: Where it stands in its trace; None where nobody follows it.
+    """
     envelope = outgoing.envelope
+    size = len(outgoing.body)
+    attributes = traced(wire_attributes(envelope.type_name), trace, target.max_bytes - size)
     return Packed(
         outgoing.body.decode(),
-        wire_attributes(envelope.type_name).values,
-        message_size(outgoing),
+        attributes.values,
+        size + attributes.size,
         group_of(envelope) if target.is_fifo else None,
         envelope.id if target.is_fifo else None,
     )
 
 
-async def pack_encrypted(outgoing: Outgoing, target: Target, cipher: Cipher) -> Packed:
-    """Return a message that travels encrypted.
+async def pack_encrypted(
+    outgoing: Outgoing, target: Target, cipher: Cipher, trace: TraceContext | None = None
+) -> Packed:
+    """Return a message that travels encrypted; see ``pack``.
 
     Raises:
         DependencyError: There is no data key to have now.
@@ -88,6 +99,7 @@ async def pack_encrypted(outgoing: Outgoing, target: Target, cipher: Cipher) -> 
         destination=target.arn,
     )
     attributes = wire_attributes(envelope.type_name, encrypted=True)
+    attributes = traced(attributes, trace, target.max_bytes - len(body))
     return Packed(
         body,
         attributes.values,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from sourceflow.errors import AwsConfigurationError, AwsError
 from sourceflow.messages import new_message_id
@@ -15,17 +15,33 @@ from sourceflow.transports.aws.batcher import MAX_ENTRIES
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from sourceflow.transports.aws.client import ReceivedMessage, SqsClient
+    from sourceflow.transports.aws.client import ReceivedMessage
     from sourceflow.transports.aws.listener_options import ListenerOptions
     from sourceflow.transports.aws.places import Places
 
-__all__ = ("MISCONFIGURED", "Pollers")
+__all__ = ("MISCONFIGURED", "Pollers", "Receives")
 
 log = logging.getLogger(__name__)
 
 _UNREACHABLE: Final = Backoff(base=timedelta(milliseconds=200), cap=timedelta(seconds=20))
 MISCONFIGURED: Final = Backoff(base=timedelta(seconds=10), cap=timedelta(seconds=60))
 """Waits for a person to mend a queue, a topic or a right."""
+
+
+class Receives(Protocol):
+    """Receives messages: SQS, or what stands before it."""
+
+    async def receive_message(
+        self,
+        queue_url: str,
+        *,
+        max_messages: int,
+        wait_time: timedelta,
+        visibility_timeout: timedelta,
+        attempt_id: str | None,
+    ) -> Sequence[ReceivedMessage]:
+        """See ``SqsClient``."""
+        ...
 
 
 class Pollers:
@@ -52,7 +68,7 @@ class Pollers:
         self,
         options: ListenerOptions,
         *,
-        sqs: SqsClient,
+        sqs: Receives,
         places: Places,
         take: Callable[[Sequence[ReceivedMessage]], None],
         wait: Callable[[timedelta], Awaitable[None]],

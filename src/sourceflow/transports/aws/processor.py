@@ -167,6 +167,7 @@ class Processor:
             options.name,
             attempt,
             arrived.subscribers,
+            arrived.trace,
         )
         task = asyncio.current_task()
         assert task is not None

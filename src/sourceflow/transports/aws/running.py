@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from sourceflow.bus.ports import Depth
+from sourceflow.bus.instrumentation import Place
 from sourceflow.resilience.backoff import Backoff
 from sourceflow.resilience.task_scope import TaskScope
 from sourceflow.transports.aws.acknowledger import Acknowledger
@@ -29,6 +29,7 @@ from sourceflow.transports.aws.encryption import (
     encrypted_destinations,
     open_keys,
 )
+from sourceflow.transports.aws.followed_receives import FollowedReceives
 from sourceflow.transports.aws.health import AwsHealth, Work, known_places
 from sourceflow.transports.aws.leases import Leases
 from sourceflow.transports.aws.listener import Listener
@@ -36,6 +37,7 @@ from sourceflow.transports.aws.listener_options import ListenerOptions
 from sourceflow.transports.aws.names import is_fifo
 from sourceflow.transports.aws.provisioning import Provisioner, plan_resources
 from sourceflow.transports.aws.queue_limits import QueueLimits
+from sourceflow.transports.aws.readings import Readings, depth_of
 from sourceflow.transports.aws.sender import Sender
 from sourceflow.transports.aws.slots import Slots
 from sourceflow.transports.aws.targets import find_targets
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from sourceflow.bus.outcome import Outcome
-    from sourceflow.bus.ports import Delivery, TransportContext
+    from sourceflow.bus.ports import Delivery, Depth, TransportContext
     from sourceflow.messages import Kind
     from sourceflow.transports.aws.bus import BusConfiguration, ListenedQueue
     from sourceflow.transports.aws.client import CredentialsProvider, SnsClient
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from sourceflow.transports.aws.encryption import KeyProvider
     from sourceflow.transports.aws.listener_status import ListenerStatus
     from sourceflow.transports.aws.options import AwsOptions
+    from sourceflow.transports.aws.pollers import Receives
     from sourceflow.transports.aws.provisioning import Provisioned
 
 __all__ = ("RunningTransport",)
@@ -126,6 +129,7 @@ class RunningTransport:
             deadline=options.send_timeout,
             circuit=options.circuit_breaker,
             cipher=self._cipher,
+            wire=context.wire,
         )
         self._letters = self._dead_letter_queues()
         self.dead_letters = DeadLetterOperator.of(
@@ -138,6 +142,16 @@ class RunningTransport:
         )
         monitor = options.dead_letter_monitor
         self._watched = None if monitor is None else self._watch(monitor, sns)
+        if context.wire is not None:
+            context.wire.watch(
+                Readings(
+                    sqs=self._sqs,
+                    sender=self.sender,
+                    listeners=self._listeners,
+                    letters=self._letters,
+                    cipher=self._cipher,
+                )
+            )
 
     async def _provision(self, credentials: CredentialsProvider | None) -> Provisioned:
         options = self._options
@@ -238,10 +252,16 @@ class RunningTransport:
             capacity=concurrency + max(MAX_ENTRIES, concurrency),
             topics=self._provisioned.subscribed_arns if kind == "event" else (),
         )
+        receive = self._decrypting(name, kind, limits, receive)
+        sqs: Receives = self._polls
+        if self._context.wire is not None:
+            place = Place("aws_sqs", name, found.url)
+            receive = self._context.wire.processing(place, receive)
+            sqs = FollowedReceives(sqs, place=place, wire=self._context.wire, clock=clock)
         listener = Listener(
             options,
-            sqs=self._polls,
-            receive=self._decrypting(name, kind, limits, receive),
+            sqs=sqs,
+            receive=receive,
             slots=shared.of_queue(limits.own_concurrency),
             leases=Leases(
                 sqs=self._sqs,
@@ -319,24 +339,8 @@ class RunningTransport:
 
     async def depths(self) -> list[Depth]:
         """Return how much waits in each queue that is listened to."""
-        names = [listener.name for listener in self._listeners]
-        return list(await asyncio.gather(*(self._depth(name) for name in names)))
-
-    async def _depth(self, name: str) -> Depth:
-        found = await self._sqs.get_queue_attributes(
-            self._provisioned.queues[name].url,
-            (
-                "ApproximateNumberOfMessages",
-                "ApproximateNumberOfMessagesNotVisible",
-                "ApproximateNumberOfMessagesDelayed",
-            ),
-        )
-        return Depth(
-            name,
-            int(found["ApproximateNumberOfMessages"]),
-            int(found["ApproximateNumberOfMessagesNotVisible"]),
-            int(found["ApproximateNumberOfMessagesDelayed"]),
-        )
+        asked = (depth_of(self._sqs, listener) for listener in self._listeners)
+        return list(await asyncio.gather(*asked))
 
     @property
     def statuses(self) -> tuple[ListenerStatus, ...]:

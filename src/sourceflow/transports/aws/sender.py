@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from sourceflow.bus.instrumentation import Place
 from sourceflow.bus.waits import sleep_unless
 from sourceflow.errors import (
     AwsConfigurationError,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from sourceflow.bus.changes import Destination
+    from sourceflow.bus.instrumentation import Sending, WireInstrumentation
     from sourceflow.bus.ports import Outgoing
     from sourceflow.clock import Clock
     from sourceflow.resilience.circuit_breaker import CircuitChange
@@ -77,6 +79,7 @@ class Sender:
         deadline: How long a message is tried while AWS asks to slow down.
         circuit: When sending to a destination is suspended.
         cipher: Encrypts; needed where a destination wants that.
+        wire: Follows messages; None where nobody wants to know.
     """
 
     def __init__(
@@ -92,8 +95,10 @@ class Sender:
         deadline: timedelta = DEADLINE,
         circuit: CircuitOptions | None = None,
         cipher: Cipher | None = None,
+        wire: WireInstrumentation | None = None,
     ) -> None:
         self._cipher = cipher
+        self._wire = wire
         self._sqs = sqs
         self._sns = sns
         self._clock = clock
@@ -101,17 +106,25 @@ class Sender:
         self._deadline = deadline.total_seconds()
         self._closing = asyncio.Event()
         self._routes = {
-            destination: self._route(target, tasks, linger, circuit or CircuitOptions())
+            destination: self._route(
+                place_of(destination, target), target, tasks, linger, circuit or CircuitOptions()
+            )
             for destination, target in targets.items()
         }
 
     def _route(
-        self, target: Target, tasks: TaskScope, linger: timedelta, circuit: CircuitOptions
+        self,
+        place: Place,
+        target: Target,
+        tasks: TaskScope,
+        linger: timedelta,
+        circuit: CircuitOptions,
     ) -> _Route:
         async def post(items: Sequence[FlightItem]) -> Sequence[Exception | None]:
             return await self._post(route, items)
 
         route = _Route(
+            place,
             target,
             CircuitBreaker(
                 target.name,
@@ -132,6 +145,11 @@ class Sender:
     def circuits(self) -> dict[Destination, CircuitBreaker]:
         """The circuit breaker of each destination."""
         return {destination: route.circuit for destination, route in self._routes.items()}
+
+    @property
+    def places(self) -> dict[Place, CircuitBreaker]:
+        """The same, by what telemetry calls the destinations."""
+        return {route.place: route.circuit for route in self._routes.values()}
 
     def hurry(self) -> None:
         """Try nothing again for being throttled: there is no more time."""
@@ -157,20 +175,29 @@ class Sender:
             if route.batcher.is_full:
                 await route.batcher.room()
             target = route.target
+            sending = None if self._wire is None else self._wire.sending(each, route.place)
             try:
                 packed = (
-                    await self._encrypt(each, target) if target.encrypts else pack(each, target)
+                    await self._encrypt(each, target, sending)
+                    if target.encrypts
+                    else pack(each, target, None if sending is None else sending.context)
                 )
             except DependencyError as error:  # there is no key to encrypt it with
                 flight.settle(place, error)
             else:
-                item = FlightItem(flight, place, packed, deadline)
+                item = FlightItem(flight, place, packed, deadline, sending)
                 route.batcher.add(item, size=packed.size, group=packed.group)
         return await flight.landed()
 
-    async def _encrypt(self, outgoing: Outgoing, target: Target) -> Packed:
+    async def _encrypt(self, outgoing: Outgoing, target: Target, sending: Sending | None) -> Packed:
         assert self._cipher is not None  # no target encrypts without one
-        return await pack_encrypted(outgoing, target, self._cipher)
+        if sending is None:
+            return await pack_encrypted(outgoing, target, self._cipher)
+        try:
+            return await pack_encrypted(outgoing, target, self._cipher, sending.context)
+        except BaseException as error:
+            sending.end(error)
+            raise
 
     async def _post(self, route: _Route, items: Sequence[FlightItem]) -> Sequence[Exception | None]:
         """Send a batch; entries refused for a passing reason are sent again alone.
@@ -197,8 +224,13 @@ class Sender:
             return timedelta(seconds=items[at].deadline - self._clock.monotonic())
 
         async def call(places: Sequence[int]) -> BatchResult:
+            entries = {str(at): items[at] for at in places}
             try:
-                result = await self._call(route.target, {str(at): items[at] for at in places})
+                result = await (
+                    self._call(route.target, entries)
+                    if self._wire is None
+                    else self._call_followed(self._wire, route, entries)
+                )
             except AwsThrottledError:
                 route.batcher.narrow()
                 raise
@@ -215,6 +247,21 @@ class Sender:
             wait=lambda delay: sleep_unless(self._closing, delay, self._clock),
         )
         return await see_entries_through(call, len(items), policy)
+
+    async def _call_followed(
+        self, wire: WireInstrumentation, route: _Route, items: Mapping[str, FlightItem]
+    ) -> BatchResult:
+        operation = "publish" if route.target.is_topic else "send"
+        began = self._clock.monotonic()
+        failed: BaseException | None = None
+        try:
+            return await self._call(route.target, items)
+        except BaseException as error:
+            failed = error
+            raise
+        finally:
+            seconds = self._clock.monotonic() - began
+            wire.called(operation, route.place, seconds, len(items), failed)
 
     async def _call(self, target: Target, items: Mapping[str, FlightItem]) -> BatchResult:
         entry: Any = PublishEntry if target.is_topic else SendEntry
@@ -237,9 +284,15 @@ class Sender:
 class _Route:
     """A destination with what sends to it."""
 
+    place: Place
     target: Target
     circuit: CircuitBreaker
     batcher: Batcher[FlightItem]
+
+
+def place_of(destination: Destination, target: Target) -> Place:
+    """Return a destination as telemetry names it."""
+    return Place("aws.sns" if target.is_topic else "aws_sqs", destination.name, target.address)
 
 
 def _operation(target: Target) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import msgspec
 
-from sourceflow.messages import key_text
+from sourceflow.messages import TraceContext, key_text
 from sourceflow.messages.meta import MAX_NAME
 from sourceflow.transports.aws.client import AttributeValue
 from sourceflow.transports.aws.encryption import CONTENT_TYPE, is_sealed, sealed_id
@@ -25,6 +25,8 @@ __all__ = (
     "CONTENT_TYPE_ATTRIBUTE",
     "DEAD_LETTER_ATTRIBUTE",
     "MAX_ATTRIBUTES",
+    "TRACEPARENT_ATTRIBUTE",
+    "TRACESTATE_ATTRIBUTE",
     "TYPE_ATTRIBUTE",
     "Arrived",
     "WireAttributes",
@@ -32,6 +34,8 @@ __all__ = (
     "group_of",
     "message_size",
     "read_arrived",
+    "trace_of",
+    "traced",
     "wire_attributes",
 )
 
@@ -41,6 +45,12 @@ CONTENT_TYPE_ATTRIBUTE: Final = "content-type"
 TYPE_ATTRIBUTE: Final = "type"
 """The message attribute that names the message's type beside the body."""
 
+TRACEPARENT_ATTRIBUTE: Final = "traceparent"
+"""The message attribute that says where the message stands in its trace (W3C Trace Context)."""
+
+TRACESTATE_ATTRIBUTE: Final = "tracestate"
+"""The message attribute with what tracing systems add for themselves; left out where it is empty."""
+
 DEAD_LETTER_ATTRIBUTE: Final = "sourceflow-dead-letter"
 """The message attribute that a dead letter carries beside its own."""
 
@@ -48,6 +58,7 @@ MAX_ATTRIBUTES: Final = 10
 """Message attributes that SQS takes (SQS developer guide, "Amazon SQS message metadata")."""
 
 _STRING: Final = "String"
+_TRACEPARENT_BYTES: Final = len(TRACEPARENT_ATTRIBUTE) + len(_STRING) + 55
 _GROUP_CHARACTERS: Final = frozenset(map(chr, range(ord("!"), ord("~") + 1)))
 _MAX_GROUP: Final = 128
 
@@ -93,6 +104,35 @@ def wire_attributes(type_name: str, *, encrypted: bool = False) -> WireAttribute
     )
 
 
+def traced(attributes: WireAttributes, trace: TraceContext | None, room: int) -> WireAttributes:
+    """Return message attributes with where the message stands in its trace.
+
+    Args:
+        attributes: What travels anyway.
+        trace: Where it stands; None changes nothing.
+        room: The bytes that there are for all attributes: a trace makes no message too large, which
+            then travels without.
+    """
+    if trace is None:
+        return attributes
+    added = {TRACEPARENT_ATTRIBUTE: AttributeValue(_STRING, trace.traceparent)}
+    size = _TRACEPARENT_BYTES
+    if trace.tracestate:
+        added[TRACESTATE_ATTRIBUTE] = AttributeValue(_STRING, trace.tracestate)
+        size += len(TRACESTATE_ATTRIBUTE) + len(_STRING) + len(trace.tracestate)
+    size += attributes.size
+    return attributes if size > room else WireAttributes({**attributes.values, **added}, size)
+
+
+def trace_of(attributes: Mapping[str, AttributeValue]) -> TraceContext | None:
+    """Return where a message stands in its trace; None where its attributes say nothing valid."""
+    found = attributes.get(TRACEPARENT_ATTRIBUTE)
+    if found is None:
+        return None
+    state = attributes.get(TRACESTATE_ATTRIBUTE)
+    return TraceContext.read(found.string_value, None if state is None else state.string_value)
+
+
 def message_size(outgoing: Outgoing) -> int:
     """Return the bytes that SQS counts: the body and the attributes."""
     return len(outgoing.body) + wire_attributes(outgoing.envelope.type_name).size
@@ -105,11 +145,13 @@ class Arrived(msgspec.Struct, frozen=True, gc=False):
         body: The document.
         type_hint: The ``type`` attribute, if there is one.
         subscribers: The subscribers that a redriven dead letter is for; None for all.
+        trace: Where it stands in its trace; None where it says nothing of that.
     """
 
     body: bytes
     type_hint: str | None
     subscribers: tuple[str, ...] | None
+    trace: TraceContext | None = None
 
 
 class _Identified(msgspec.Struct):
@@ -170,13 +212,17 @@ def read_arrived(message: ReceivedMessage, topics: Collection[str]) -> Arrived:
     if DEAD_LETTER_ATTRIBUTE in attributes:
         subscribers = _subscribers(attributes[DEAD_LETTER_ATTRIBUTE])
     hint = attributes[TYPE_ATTRIBUTE].string_value if TYPE_ATTRIBUTE in attributes else None
+    trace = trace_of(attributes) if TRACEPARENT_ATTRIBUTE in attributes else None
     if hint is None and topics:
         notification = _notification(message.body, topics)
         if notification is not None:
-            attribute = notification.message_attributes.get(TYPE_ATTRIBUTE)
-            hint = None if attribute is None else attribute.value
-            return Arrived(notification.message.encode(), hint, subscribers)
-    return Arrived(message.body.encode(), hint, subscribers)
+            found = {name: each.value for name, each in notification.message_attributes.items()}
+            trace = TraceContext.read(
+                found.get(TRACEPARENT_ATTRIBUTE), found.get(TRACESTATE_ATTRIBUTE)
+            )
+            hint = found.get(TYPE_ATTRIBUTE)
+            return Arrived(notification.message.encode(), hint, subscribers, trace)
+    return Arrived(message.body.encode(), hint, subscribers, trace)
 
 
 def _notification(body: str, topics: Collection[str]) -> _Notification | None:

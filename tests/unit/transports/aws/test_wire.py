@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sourceflow import Command, Key
+from sourceflow.messages import TraceContext
 from sourceflow.transports.aws.client import AttributeValue, ReceivedMessage
 from sourceflow.transports.aws.encryption import CONTENT_TYPE
 from sourceflow.transports.aws.encryption.format import (
@@ -19,10 +20,13 @@ from sourceflow.transports.aws.encryption.format import (
     write_sealed,
 )
 from sourceflow.transports.aws.wire import (
+    Arrived,
     envelope_id,
     group_of,
     message_size,
     read_arrived,
+    trace_of,
+    traced,
     wire_attributes,
 )
 
@@ -242,3 +246,73 @@ def test_the_id_of_an_encrypted_message_stands_in_clear(message_id, found):
 
 def test_an_encrypted_message_that_is_cut_off_has_no_id():
     assert envelope_id(b"sfenAQ") is None
+
+
+PARENT = f"00-{'a' * 32}-{'b' * 16}-01"
+STATE = "vendor=1"
+
+
+def bytes_of(attributes):
+    return sum(
+        len(name) + len(value.data_type) + len(value.string_value)
+        for name, value in attributes.items()
+    )
+
+
+@pytest.mark.parametrize("trace", [TraceContext(PARENT), TraceContext(PARENT, STATE)])
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_trace_travels_in_attributes_and_is_counted(trace, encrypted):
+    plain = wire_attributes("ByText", encrypted=encrypted)
+
+    found = traced(plain, trace, 1000)
+
+    assert trace_of(found.values) == trace
+    assert found.size == bytes_of(found.values)
+    assert plain.values.items() < found.values.items()
+
+
+def test_a_message_has_four_attributes_at_most():
+    plain = wire_attributes("ByText", encrypted=True)
+
+    assert len(traced(plain, TraceContext(PARENT, STATE), 1000).values) == 4
+
+
+def test_a_message_without_a_trace_has_none():
+    plain = wire_attributes("ByText")
+
+    assert traced(plain, None, 0) is plain
+
+
+def test_a_trace_makes_no_message_too_large():
+    plain = wire_attributes("ByText")
+    whole = traced(plain, TraceContext(PARENT), 1000).size
+
+    assert traced(plain, TraceContext(PARENT), whole).size == whole
+    assert traced(plain, TraceContext(PARENT), whole - 1) is plain
+
+
+def test_an_arrived_message_tells_its_trace():
+    arrived = read_arrived(received("{}", type="T", traceparent=PARENT, tracestate=STATE), ())
+
+    assert arrived.trace == TraceContext(PARENT, STATE)
+
+
+def test_an_envelope_of_sns_tells_its_trace():
+    body = notification("{}", type="T", traceparent=PARENT, tracestate=STATE)
+
+    assert read_arrived(received(body), {TOPIC}).trace == TraceContext(PARENT, STATE)
+
+
+@pytest.mark.parametrize("parent", ["", "garbage", PARENT.upper(), PARENT + "x", "x" * 10_000])
+def test_a_trace_that_is_not_valid_is_left_out_of_a_message(parent):
+    arrived = read_arrived(received("{}", type="T", traceparent=parent, tracestate=STATE), ())
+
+    assert arrived == Arrived(b"{}", "T", None, None)
+
+
+def test_a_trace_of_another_type_is_left_out_of_a_message():
+    message = received("{}", type="T")
+    message.attributes["traceparent"] = AttributeValue("Binary", binary_value=PARENT.encode())
+    message.attributes["tracestate"] = AttributeValue("Binary", binary_value=b"\xff")
+
+    assert read_arrived(message, ()).trace is None

@@ -9,6 +9,7 @@ from sourceflow.transports.aws.dead_letters.queue import DeadLetterQueue, dead_l
 from sourceflow.transports.aws.dead_letters.records import Records
 from sourceflow.transports.aws.dead_letters.redrive import RedriveResult
 from sourceflow.transports.aws.dead_letters.sender import DeadLetterSender
+from sourceflow.transports.aws.dead_letters.visit import count_messages
 from sourceflow.transports.aws.dead_letters.watch import DeadLetterWatch
 
 __all__ = (
@@ -24,5 +25,6 @@ __all__ = (
     "Records",
     "RedriveResult",
     "SnsAlert",
+    "count_messages",
     "dead_letter_queues",
 )

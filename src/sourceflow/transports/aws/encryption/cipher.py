@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 import msgspec
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sourceflow.transports.aws.encryption.format import KeySection, Sealed
     from sourceflow.transports.aws.encryption.key_provider import KeyProvider
 
-__all__ = ("Cipher",)
+__all__ = ("Cipher", "Lookups")
 
 
 class _Identity(msgspec.Struct, gc=False):
@@ -37,6 +37,18 @@ class _Identity(msgspec.Struct, gc=False):
 
 _IDENTITY: Final = msgspec.json.Decoder(_Identity)
 _UNREADABLE: Final = (msgspec.MsgspecError, RecursionError, ValueError)
+
+
+class Lookups(NamedTuple):
+    """What a cache of data keys has done.
+
+    Attributes:
+        hits: Messages that it had a key for.
+        misses: Calls of the key service.
+    """
+
+    hits: int
+    misses: int
 
 
 class Cipher:
@@ -75,6 +87,13 @@ class Cipher:
     def latest_key(self) -> KeySection | None:
         """The data key that was decrypted last, encrypted as it came; None before the first."""
         return self._receiving.latest
+
+    def lookups(self) -> dict[str, Lookups]:
+        """Return what the caches have done since the transport has opened."""
+        return {
+            "encrypt": Lookups(self._sending.hits, self._sending.misses),
+            "decrypt": Lookups(self._receiving.hits, self._receiving.misses),
+        }
 
     async def encrypt(
         self, document: bytes, *, message_id: str, type_name: str, source: str, destination: str

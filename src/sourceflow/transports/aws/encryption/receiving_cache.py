@@ -41,6 +41,10 @@ class ReceivingCache:
         tasks: Runs the calls.
         clock: The time.
         lifetime: How long a decrypted key is kept.
+
+    Attributes:
+        hits: Messages whose key was kept.
+        misses: Keys that were sent to be decrypted.
     """
 
     def __init__(
@@ -52,6 +56,8 @@ class ReceivingCache:
         self._kept: OrderedDict[KeySection, _Decrypted] = OrderedDict()
         self.latest: KeySection | None = None
         self._flights = SingleFlight(self._fetch, tasks, name="sourceflow data key")
+        self.hits = 0
+        self.misses = 0
 
     def at_hand(self, section: KeySection) -> Aes | None:
         """Return the data key of a message, if it is kept."""
@@ -59,6 +65,7 @@ class ReceivingCache:
         if found is None or self._clock.monotonic() >= found.until:
             return None
         self._kept.move_to_end(section)
+        self.hits += 1
         return found.aes
 
     async def key(self, section: KeySection) -> Aes:
@@ -75,6 +82,7 @@ class ReceivingCache:
             return await self._flights.get(section)
 
     async def _fetch(self, section: KeySection) -> Aes:
+        self.misses += 1
         context = key_context(section.source, section.destination)
         aes = Aes(await self._keys.decrypt(section.key_id, section.encrypted_key, context))
         self._kept[section] = _Decrypted(aes, self._clock.monotonic() + self._lifetime)

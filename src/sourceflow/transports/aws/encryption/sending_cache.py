@@ -112,6 +112,10 @@ class SendingCache:
         tasks: Runs the calls.
         clock: The time.
         limits: How much one key is used for.
+
+    Attributes:
+        hits: Keys that were given out without asking for one.
+        misses: Keys that were asked for.
     """
 
     def __init__(
@@ -123,6 +127,8 @@ class SendingCache:
         self._kept: OrderedDict[_Purpose, SendingKey] = OrderedDict()
         self._failures: dict[_Purpose, _Failure] = {}
         self._flights = SingleFlight(self._fetch, tasks, name="sourceflow data key")
+        self.hits = 0
+        self.misses = 0
 
     async def key(self, source: str, destination: str, size: int) -> SendingKey:
         """Return a key for a message of so many bytes, and count it.
@@ -133,17 +139,25 @@ class SendingCache:
         purpose = (source, destination)
         now = self._clock.monotonic()
         found = self._kept.get(purpose)
-        while found is None or not found.takes(size, now):  # others may have used it up
-            if (failure := self._failure(purpose, now)) is not None:
-                raise failure
-            with asking(destination):
-                found = await self._flights.get(purpose)
+        if found is not None and found.takes(size, now):
+            self.hits += 1
+        else:
+            found = await self._wait_for(purpose, size)
             now = self._clock.monotonic()
         found.use(size)
         if found.nears_its_end(now) and self._failure(purpose, now) is None:
             with suppress(RuntimeError):  # the transport closes: this key will do
                 self._flights.begin(purpose)
         return found
+
+    async def _wait_for(self, purpose: _Purpose, size: int) -> SendingKey:
+        while True:  # others who waited too may have used it up
+            if (failure := self._failure(purpose, self._clock.monotonic())) is not None:
+                raise failure
+            with asking(purpose[1]):
+                found = await self._flights.get(purpose)
+            if found.takes(size, self._clock.monotonic()):
+                return found
 
     def _failure(self, purpose: _Purpose, now: float) -> DependencyError | None:
         """Return how the last call failed, while nobody asks again."""
@@ -152,6 +166,7 @@ class SendingCache:
 
     async def _fetch(self, purpose: _Purpose) -> SendingKey:
         source, destination = purpose
+        self.misses += 1
         try:
             with asking(destination):
                 made = await self._keys.generate(key_context(source, destination))

@@ -1,0 +1,201 @@
+"""The metrics of the catalogue, as instruments of a meter provider.
+
+A counter of OpenTelemetry's SDK costs several microseconds each time. Ours are numbers in a
+dictionary, which the SDK reads when it collects: an observable counter exports the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
+
+from opentelemetry.metrics import CallbackOptions, Observation
+
+from sourceflow.telemetry.names import AWS, CORE, METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from opentelemetry.metrics import Meter, MeterProvider
+
+    from sourceflow.bus.instrumentation import Reading
+    from sourceflow.telemetry.kinds import Attribute, Metric
+
+__all__ = ("Cell", "Counter", "Gauge", "Histogram", "Instruments")
+
+BOUNDARIES: Final = (
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025,
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
+)  # fmt: skip
+"""Seconds that durations are sorted by: those that the semantic conventions of messaging advise, and
+shorter ones, as a step within a process takes a fraction of their first."""
+
+
+def _attributes(names: Sequence[Attribute], values: Sequence[str]) -> dict[str, str]:
+    """Return the attributes of a value; an empty one is left out."""
+    return {attribute.name: value for attribute, value in zip(names, values, strict=True) if value}
+
+
+class Cell:
+    """One number of a counter, for who adds to it again and again."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+class Counter:
+    """Counts; its values are given in the order of the metric's attributes."""
+
+    __slots__ = ("_attributes", "_cells")
+
+    def __init__(self, metric: Metric) -> None:
+        self._attributes = metric.attributes
+        self._cells: dict[tuple[str, ...], Cell] = {}
+
+    def cell(self, *values: str) -> Cell:
+        """Return the number that these attributes have."""
+        cell = self._cells.get(values)
+        if cell is None:
+            cell = self._cells[values] = Cell()
+        return cell
+
+    def add(self, *values: str, count: int = 1) -> None:
+        """Count some more."""
+        self.cell(*values).count += count
+
+    def observe(self, _options: CallbackOptions) -> Iterator[Observation]:
+        """Yield what was counted; runs in a thread of the SDK."""
+        for values, cell in self._cells.copy().items():
+            if cell.count:
+                yield Observation(cell.count, _attributes(self._attributes, values))
+
+
+class Gauge:
+    """Shows the readings that were taken last, of all Apps of the process.
+
+    A counter that somebody else keeps is shown likewise: what an App has counted that has stopped
+    is added to what the next one counts.
+    """
+
+    __slots__ = ("_attributes", "_is_counter", "_readings", "_settled")
+
+    def __init__(self, metric: Metric) -> None:
+        self._attributes = metric.attributes
+        self._is_counter = metric.kind == "counter"
+        self._readings: dict[object, dict[tuple[str, ...], float]] = {}
+        self._settled: dict[tuple[str, ...], float] = {}
+
+    def show(self, owner: object, readings: Iterable[Reading]) -> None:
+        """Show these readings instead of the owner's last ones."""
+        self._readings[owner] = {
+            tuple(reading.attributes.get(attribute, "") for attribute in self._attributes): (
+                reading.value
+            )
+            for reading in readings
+        }
+
+    def forget(self, owner: object) -> None:
+        """Show nothing of an owner any more."""
+        last = self._readings.pop(owner, {})
+        if self._is_counter:
+            for values, value in last.items():
+                self._settled[values] = self._settled.get(values, 0) + value
+
+    def observe(self, _options: CallbackOptions) -> Iterator[Observation]:
+        """Yield what is shown; runs in a thread of the SDK."""
+        shown = self._settled.copy()
+        for readings in self._readings.copy().values():
+            for values, value in readings.items():
+                shown[values] = (shown.get(values, 0) if self._is_counter else 0) + value
+        for values, value in shown.items():
+            yield Observation(value, _attributes(self._attributes, values))
+
+
+class Histogram:
+    """Gathers durations; its values are given in the order of the metric's attributes.
+
+    Attributes:
+        take: Takes a duration in seconds, and attributes as ``named`` returns them.
+    """
+
+    __slots__ = ("_attributes", "_known", "take")
+
+    def __init__(self, metric: Metric, meter: Meter) -> None:
+        self._attributes = metric.attributes
+        self._known: dict[tuple[str, ...], dict[str, str]] = {}
+        self.take = meter.create_histogram(
+            metric.name,
+            metric.unit,
+            metric.description,
+            explicit_bucket_boundaries_advisory=BOUNDARIES,
+        ).record
+
+    def named(self, *values: str) -> dict[str, str]:
+        """Return the attributes of a value, made once."""
+        attributes = self._known.get(values)
+        if attributes is None:
+            attributes = self._known[values] = _attributes(self._attributes, values)
+        return attributes
+
+    def record(self, value: float, *values: str) -> None:
+        """Take a duration in seconds."""
+        self.take(value, self.named(*values))
+
+
+class Instruments:
+    """One instrument for each metric of the catalogue."""
+
+    def __init__(self, provider: MeterProvider, version: str) -> None:
+        meters = {scope: provider.get_meter(scope, version) for scope in (CORE, AWS)}
+        self._counters: dict[Metric, Counter] = {}
+        self._gauges: dict[Metric, Gauge] = {}
+        self._histograms: dict[Metric, Histogram] = {}
+        for metric in METRICS:
+            self._make(metric, meters[metric.scope])
+
+    def _make(self, metric: Metric, meter: Meter) -> None:
+        if metric.kind == "histogram":
+            self._histograms[metric] = Histogram(metric, meter)
+            return
+        gauge = self._gauges[metric] = Gauge(metric)
+        observes = [gauge.observe]
+        create = meter.create_observable_gauge
+        if metric.kind == "counter":
+            counter = self._counters[metric] = Counter(metric)
+            observes.append(counter.observe)
+            create = meter.create_observable_counter  # type: ignore[assignment]
+        create(metric.name, observes, metric.unit, metric.description)
+
+    @classmethod
+    def of(cls, provider: MeterProvider, version: str) -> Instruments:
+        """Return those of a meter provider: a second instrument of one name would be a mistake."""
+        found = _made.get(provider)
+        if found is None:
+            found = _made[provider] = cls(provider, version)
+        return found
+
+    def counter(self, metric: Metric) -> Counter:
+        """Return a counter."""
+        return self._counters[metric]
+
+    def histogram(self, metric: Metric) -> Histogram:
+        """Return a histogram."""
+        return self._histograms[metric]
+
+    def show(self, owner: object, readings: Iterable[Reading]) -> None:
+        """Show readings of an App instead of its last ones."""
+        by_metric: dict[Metric, list[Reading]] = {}
+        for reading in readings:
+            by_metric.setdefault(reading.metric, []).append(reading)
+        for metric, gauge in self._gauges.items():
+            gauge.show(owner, by_metric.get(metric, ()))
+
+    def forget(self, owner: object) -> None:
+        """Show nothing of an App any more."""
+        for gauge in self._gauges.values():
+            gauge.forget(owner)
+
+
+_made: Final[WeakKeyDictionary[MeterProvider, Instruments]] = WeakKeyDictionary()
