@@ -95,6 +95,13 @@ def test_a_page_links_to_pages_that_are_there(pages, site):
     assert lost == []
 
 
+def test_a_pipe_in_a_table_is_shown_without_what_keeps_it_in_its_cell(site):
+    text = (site / "guide/sagas-and-entities/index.html").read_text()
+
+    assert "<code>account: Account | None</code>" in text
+    assert "\\|" not in text
+
+
 def test_nothing_is_loaded_from_elsewhere(pages):
     loaded = {each for page in pages.values() for each in page.loaded if each}
 
