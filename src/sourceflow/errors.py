@@ -177,10 +177,10 @@ class WrongKindError(MessageError):
 
 
 class DecryptionFailedError(MessageError):
-    """Raised when an encrypted message can never be decrypted here.
+    """Raised when an encrypted message, or a record of the stores, can never be decrypted here.
 
-    Something of it was changed or cut off, it was encrypted for another queue or topic, or its key
-    is not one that is allowed.
+    Something of it was changed or cut off, it was encrypted for another queue or topic or for
+    another place in the stores, or its key is not one that is allowed.
     """
 
 

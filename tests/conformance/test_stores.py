@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
+from encrypted_stores import EncryptedStores
 from postgres_server import postgres_url
 
 from sourceflow.stores.memory import MemoryStores
 from sourceflow.stores.sql import SqlStores
 from sourceflow.testing.conformance import StoresConformance
+from sourceflow.transports.aws import LocalKeyProvider
+
+
+@asynccontextmanager
+async def own_schema():
+    schema = f"t{secrets.token_hex(8)}"
+    yield schema
+    connection = await asyncpg.connect(postgres_url())
+    await connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+    await connection.close()
 
 
 class TestMemoryStores(StoresConformance):
@@ -37,8 +49,24 @@ class TestPostgresStores(StoresConformance):
 
     @pytest.fixture
     async def new_stores(self):
-        schema = f"t{secrets.token_hex(8)}"
-        yield lambda: SqlStores(postgres_url(), schema=schema)
-        connection = await asyncpg.connect(postgres_url())
-        await connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
-        await connection.close()
+        async with own_schema() as schema:
+            yield lambda: SqlStores(postgres_url(), schema=schema)
+
+
+class TestEncryptedSqliteStores(StoresConformance):
+    """A file whose records are encrypted."""
+
+    @pytest.fixture
+    def new_stores(self, tmp_path):
+        keys = LocalKeyProvider()
+        return lambda: EncryptedStores(f"sqlite:///{tmp_path / 'stores.db'}", keys)
+
+
+class TestEncryptedPostgresStores(StoresConformance):
+    """A schema of its own whose records are encrypted."""
+
+    @pytest.fixture
+    async def new_stores(self):
+        keys = LocalKeyProvider()
+        async with own_schema() as schema:
+            yield lambda: EncryptedStores(postgres_url(), keys, schema=schema)

@@ -48,7 +48,8 @@ from sourceflow.messages.sensitive import MASKS, SensitiveKind, mask
 from sourceflow.resilience import CircuitOptions
 from sourceflow.settings import Settings
 from sourceflow.stores.memory import InMemoryIdempotency
-from sourceflow.stores.sql import SqlIdempotency, SqlStores
+from sourceflow.stores.sql import SqlIdempotency, SqlStores, vault
+from sourceflow.stores.sql.schema import build_schema
 from sourceflow.telemetry.lines import FIELDS, LINES
 from sourceflow.telemetry.otel import Telemetry
 from sourceflow.testing import LocalAws, ManualClock
@@ -409,7 +410,12 @@ def statements_of_policies():
         )
 
     monitor = DeadLetterMonitor(alerts=(SnsAlert("alerts"),))
-    more = {"enable_encryption": True, "kms_key_id": "k", "dead_letter_monitor": monitor}
+    more = {
+        "enable_encryption": True,
+        "encrypt_at_rest": True,
+        "kms_key_id": "k",
+        "dead_letter_monitor": monitor,
+    }
     found = {}
     for role in get_args(Role):
         for mode in get_args(PolicyMode):
@@ -456,3 +462,55 @@ def test_every_promise_names_tests_that_exist(documents, root, name):
     assert missing == []
     sections = document.prose.split("\n## ")
     assert [each for each in sections if each[0].isdigit() and "`test_" not in each] == []
+
+
+#: What is encrypted of each table; the rows of a view model stand in tables of their own.
+SEALED = {
+    "streams": vault.ENTITY,
+    "commands": vault.COMMAND,
+    "events": vault.EVENT,
+    "outbox": vault.OUTGOING,
+    "schedule": vault.OUTGOING,
+    "dead_letters": vault.LETTER,
+    "view_…": vault.ROW,
+}
+
+
+def words(cell):
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def test_the_tables_say_what_is_encrypted_at_rest(documents):
+    rows = documents["docs/guide/encryption.md"].table("table", "encrypted", "in clear")
+    *told, (others, nothing, _) = rows
+    assert [words(row[0]) for row in told] == [[name] for name in SEALED]
+    schema = build_schema()
+    tables = {
+        each.name.removeprefix(schema.prefix): set(each.columns.keys())
+        for each in schema.metadata.sorted_tables
+    }
+    for name, encrypted, clear in told:
+        (table,) = words(name)
+        first, *within = words(encrypted)
+        assert first == SEALED[table].column
+        if table in tables:
+            assert {first, *within, *words(clear)} == tables.pop(table)
+            assert within == (["error", "attributes"] if table == "dead_letters" else [])
+    assert (set(words(others)), nothing) == (set(tables), "nothing")
+
+
+def test_the_reference_says_what_binds_a_record_to_its_place(documents):
+    rows = documents["docs/reference/encrypted-form.md"].table("table", "kind", "columns")
+    told = {
+        table: (words(kind), words(columns))
+        for name, kind, columns in rows
+        for table in words(name)
+    }
+    view = told.pop("view_…")
+    assert view == (["row"], ["key"])
+    assert vault.ROW.place == ("view", "key")
+    assert told == {
+        table: ([sealed.kind], list(sealed.place))
+        for table, sealed in SEALED.items()
+        if table != "view_…"
+    }

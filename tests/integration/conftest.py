@@ -11,12 +11,13 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from encrypted_stores import EncryptedStores
 from postgres_server import postgres_url
 
 from sourceflow.stores.memory import MemoryStores
 from sourceflow.stores.sql.stores import SqlStores
 from sourceflow.testing import LocalAws
-from sourceflow.transports.aws import AwsOptions, AwsTransport
+from sourceflow.transports.aws import AwsOptions, AwsTransport, LocalKeyProvider
 from sourceflow.transports.aws.client import StaticCredentials
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -81,7 +82,7 @@ def load(name, path):
     return sys.modules[name]
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql", "encrypted"])
 async def stores(request, tmp_path):
     """Returns stores that keep the same data each time."""
     match request.param:
@@ -90,6 +91,9 @@ async def stores(request, tmp_path):
             yield lambda: kept
         case "sqlite":
             yield lambda: SqlStores(f"sqlite:///{tmp_path / 'orders.db'}")
+        case "encrypted":
+            keys = LocalKeyProvider()
+            yield lambda: EncryptedStores(f"sqlite:///{tmp_path / 'orders.db'}", keys)
         case _:
             schema = f"t{secrets.token_hex(8)}"
             yield lambda: SqlStores(postgres_url(), schema=schema)

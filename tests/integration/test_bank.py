@@ -6,11 +6,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from encrypted_stores import EncryptedStores
 
 from sourceflow import App
 from sourceflow.bus.changes import Stream
 from sourceflow.errors import AlreadyExistsError, NotFoundError, RejectedError
 from sourceflow.testing import given
+from sourceflow.transports.aws import LocalKeyProvider
 
 BANK = Path(__file__).parents[2] / "examples" / "bank" / "bank.py"
 
@@ -29,9 +31,12 @@ bank = sys.modules.get("bank") or load_bank()
 BANK_APP = App(bank.COMPONENTS, name="bank")
 
 
-@pytest.fixture
-async def app():
-    async with App(bank.COMPONENTS, name="bank") as running:
+@pytest.fixture(params=["in memory", "encrypted at rest"])
+async def app(request, tmp_path):
+    stores = None
+    if request.param == "encrypted at rest":
+        stores = EncryptedStores(f"sqlite:///{tmp_path / 'bank.db'}", LocalKeyProvider())
+    async with App(bank.COMPONENTS, name="bank", stores=stores) as running:
         yield running
 
 

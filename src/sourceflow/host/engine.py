@@ -19,7 +19,7 @@ from sourceflow.bus.local_letters import LocalLetters
 from sourceflow.bus.locks import KeyedLocks
 from sourceflow.bus.message_claims import MessageClaims
 from sourceflow.bus.observer import Observer, Observers
-from sourceflow.bus.ports import Expiring, StoresContext, TransportContext
+from sourceflow.bus.ports import EncryptsAtRest, Expiring, StoresContext, TransportContext
 from sourceflow.bus.rebuild import Rebuild
 from sourceflow.bus.receiver import Receiver
 from sourceflow.bus.relay import Relay
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from sourceflow.bus.dead_letter import DeadLetter
     from sourceflow.bus.instrumentation import Telemetry
     from sourceflow.bus.middleware import Middleware
-    from sourceflow.bus.ports import HealthOptions, Outgoing, Stores, Transport
+    from sourceflow.bus.ports import HealthOptions, Outgoing, RecordCipher, Stores, Transport
     from sourceflow.bus.wiring import Wiring
     from sourceflow.clock import Clock
     from sourceflow.host.idempotency import IdempotencyChoice
@@ -113,7 +113,7 @@ class Engine:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(LoopWatchdog())
-            await self.stores.open(self._stores_context())
+            await self.stores.open(self._stores_context(await self._record_cipher(stack)))
             stack.push_async_callback(self.stores.aclose)
             service = self._idempotency.service
             if isinstance(service, AbstractAsyncContextManager):
@@ -251,13 +251,22 @@ class Engine:
         self.run_replay = following.replays(self.replay.replay)
         self.run_rebuild = following.rebuilds(self.rebuild.rebuild)
 
-    def _stores_context(self) -> StoresContext:
+    async def _record_cipher(self, stack: AsyncExitStack) -> RecordCipher | None:
+        """Open what the transport has for encrypting stores: they need it first, and last."""
+        keys: object = self.transport
+        if not isinstance(keys, EncryptsAtRest):
+            return None
+        opened = keys.record_cipher(app=self.wiring.app, clock=self.clock)
+        return await stack.enter_async_context(opened)
+
+    def _stores_context(self, cipher: RecordCipher | None) -> StoresContext:
         return StoresContext(
             app=self.wiring.app,
             codec=self._codec,
             clock=self.clock,
             view_models=() if self._operating else self.wiring.view_models,
             operating=self._operating,
+            cipher=cipher,
         )
 
     def _claims(self) -> MessageClaims | None:

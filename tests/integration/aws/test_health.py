@@ -196,9 +196,12 @@ async def test_a_vanished_second_queue_is_red_within_one_check_and_green_again(c
         assert (await look(app))[0] is HEALTHY
 
 
-async def test_a_disabled_key_is_red_within_one_check_and_green_again(cloud, kms, key):
-    async with worker(cloud, enable_encryption=True, kms_key_id=key) as app:
-        assert (await look(app))[0] is HEALTHY
+@pytest.mark.parametrize("use", ["enable_encryption", "encrypt_at_rest"])
+async def test_a_disabled_key_is_red_within_one_check_and_green_again(cloud, kms, key, use):
+    async with worker(cloud, kms_key_id=key, **{use: True}) as app:
+        status, entries = await look(app)
+        assert status is HEALTHY
+        assert entries["kms"].detail == "it can encrypt and decrypt"
 
         await kms("disable_key", KeyId=key)
         status, entries = await look(app)

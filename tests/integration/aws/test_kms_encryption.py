@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
 
-from letter_watch import LetterWatch
-from sourceflow.bus.outcome import Paused
+from pause_watch import PauseWatch
 from sourceflow.errors import AwsKeyError, DependencyError
 from sourceflow.transports.aws import ListenerState
 from ticks import Clockwork, Tick, Ticking, tick_app
 
 LONG = 60
-
-
-class Watch(LetterWatch):
-    """Waits for dead letters and for messages that wait for a dependency."""
-
-    def __init__(self):
-        super().__init__()
-        self._paused = asyncio.Queue()
-
-    def settled(self, delivery, outcome, seconds):
-        if isinstance(outcome, Paused):
-            self._paused.put_nowait(delivery)
-
-    async def paused_twice(self):
-        """The second time, the listener has paused after the first."""
-        async with asyncio.timeout(LONG):
-            for _ in range(2):
-                await self._paused.get()
 
 
 def id_of(arn):
@@ -42,7 +22,7 @@ def id_of(arn):
 
 @pytest.fixture
 def watch():
-    return Watch()
+    return PauseWatch()
 
 
 @asynccontextmanager

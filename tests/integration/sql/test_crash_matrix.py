@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -68,6 +69,21 @@ async def left(aws, clock):
 async def test_a_process_that_dies_at_a_boundary_leaves_every_effect_to_happen_once(
     boundary, aws, clock, database, workers
 ):
+    await dies_at(boundary, aws, clock, database, workers)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("boundary", ["in the middle of a commit", "after the commit of a command"])
+async def test_so_it_is_where_everything_that_is_kept_is_encrypted(boundary, aws, clock, database):
+    encrypted = replace(database, key=bytes(range(32)))
+    workers = Workers(work, aws.endpoint_url, aws.static_credentials(), encrypted)
+    try:
+        await dies_at(boundary, aws, clock, encrypted, workers)
+    finally:
+        workers.end()
+
+
+async def dies_at(boundary, aws, clock, database, workers):
     async with TrailBook(database.stores()) as book:
         await send_steps(aws, clock)
         first = workers.start(clock, boundary)

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+from encrypted_stores import EncryptedStores
 from postgres_server import postgres_url
 
 from sourceflow.stores.sql import SqlStores
+from sourceflow.transports.aws import LocalKeyProvider
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,10 +32,12 @@ class SqlDatabase:
     Attributes:
         url: Its address.
         schema: The schema in it that is the test's own; None on SQLite.
+        key: Encrypts what is kept; None in clear.
     """
 
     url: str
     schema: str | None = None
+    key: bytes | None = None
 
     @property
     def product(self) -> str:
@@ -47,7 +51,10 @@ class SqlDatabase:
 
     def stores(self, **options: Any) -> SqlStores:
         """Return stores in it."""
-        return SqlStores(self.url, schema=self.schema, **options)
+        if self.key is None:
+            return SqlStores(self.url, schema=self.schema, **options)
+        keys = LocalKeyProvider(self.key)
+        return EncryptedStores(self.url, keys, schema=self.schema, **options)
 
     def name(self, table: str) -> str:
         """Return a table's name with the schema."""

@@ -20,6 +20,13 @@ from sourceflow.bus.ports.idempotency import (
     KeyClaim,
 )
 from sourceflow.bus.ports.logs import CommandLog, EventLog, Logged, LoggedCommand
+from sourceflow.bus.ports.record_cipher import (
+    EncryptsAtRest,
+    RecordCipher,
+    RecordPlace,
+    Seal,
+    is_sealed_record,
+)
 from sourceflow.bus.ports.schedule import Fired, Schedule, ScheduledCommand
 from sourceflow.bus.ports.shadow import Project, Shadow
 from sourceflow.bus.ports.stores import Reads, Stores, StoresContext
@@ -42,6 +49,7 @@ __all__ = (
     "DeadLetters",
     "Delivery",
     "Depth",
+    "EncryptsAtRest",
     "EventLog",
     "Expiring",
     "Finding",
@@ -67,13 +75,17 @@ __all__ = (
     "Query",
     "Reads",
     "Receive",
+    "RecordCipher",
+    "RecordPlace",
     "Row",
     "Schedule",
     "ScheduledCommand",
+    "Seal",
     "Shadow",
     "Stores",
     "StoresContext",
     "Transport",
     "TransportContext",
     "UnitOfWork",
+    "is_sealed_record",
 )

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sourceflow.bus.ports.boxes import Inbox, Outbox
     from sourceflow.bus.ports.dead_letters import DeadLetters
     from sourceflow.bus.ports.logs import CommandLog, EventLog
+    from sourceflow.bus.ports.record_cipher import RecordCipher
     from sourceflow.bus.ports.schedule import Schedule
     from sourceflow.bus.ports.shadow import Shadow
     from sourceflow.bus.ports.unit_of_work import UnitOfWork
@@ -37,6 +38,7 @@ class StoresContext(NamedTuple):
         clock: The time.
         view_models: The view models that the App has views of.
         operating: Whether people only look and repair: opening makes no tables.
+        cipher: Encrypts what outlives the process; None where the App has no key.
     """
 
     app: str
@@ -44,6 +46,7 @@ class StoresContext(NamedTuple):
     clock: Clock
     view_models: Collection[type[Any]] = ()
     operating: bool = False
+    cipher: RecordCipher | None = None
 
 
 class Reads(Protocol):

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import uuid4
 
 import msgspec
 from sqlalchemy import bindparam, delete, func, select, update
 
 from sourceflow.bus.dead_letter import DeadLetter
+from sourceflow.errors import DecryptionFailedError
 from sourceflow.stores.sql.database import Statement, Statements
+from sourceflow.stores.sql.vault import LETTER, in_clear
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy.sql import ColumnElement
@@ -23,22 +25,33 @@ if TYPE_CHECKING:
     from sourceflow.bus.dead_letter import DeadLetterFilter
     from sourceflow.stores.sql.database import Database
     from sourceflow.stores.sql.schema import Schema
+    from sourceflow.stores.sql.vault import Record, Vault
 
 __all__ = ("SqlDeadLetters",)
 
+_READ: Final = (
+    "id", "source", "message_id", "type", "reason", "error", "subscribers", "body", "attributes",
+    "time", "attempts", "replayed_at",
+)  # fmt: skip
+
 
 class SqlDeadLetters:
-    """See ``sourceflow.bus.ports.DeadLetters``."""
+    """See ``sourceflow.bus.ports.DeadLetters``.
 
-    __slots__ = ("_database", "_sql")
+    A record that can never be decrypted is shown as it stands: a letter may hold anything, and one that
+    nobody can read must not hide the others.
+    """
 
-    def __init__(self, database: Database, schema: Schema) -> None:
+    __slots__ = ("_database", "_sql", "_vault")
+
+    def __init__(self, database: Database, schema: Schema, vault: Vault) -> None:
         self._database = database
+        self._vault = vault
         self._sql = _LetterStatements(schema, database.product)
 
     async def save(self, letter: DeadLetter) -> DeadLetter:
         """Keep a dead letter, once for each source and message id."""
-        values = {
+        values: dict[str, Any] = {
             "id": uuid4().hex,
             "source": letter.source,
             "message_id": letter.message_id,
@@ -52,13 +65,19 @@ class SqlDeadLetters:
             "attempts": letter.attempts,
             "replayed_at": letter.replayed_at,
         }
+        seal = await self._vault.sealing()
+        if seal is not None:
+            values["body"] = _SECRET.encode(_Secret.of(letter))
+            LETTER.seal(seal, values)
+            values |= {"error": "", "attributes": b"{}"}
         ((letter_id,),) = await self._database.write(self._sql.save, values)
         return replace(letter, id=letter_id)
 
     async def get(self, letter_id: str) -> DeadLetter | None:
         """Return one record, or None."""
         rows = await self._database.read(self._sql.get, {"id": letter_id})
-        return _letter(rows[0]) if rows else None
+        letters = await self._letters(rows)
+        return letters[0] if letters else None
 
     async def query(
         self, where: DeadLetterFilter, *, limit: int = 100, skip: int = 0
@@ -66,7 +85,16 @@ class SqlDeadLetters:
         """Return records, newest first."""
         statement = self._sql.query(_shape(where))
         values = {**_values(where), "limit": limit, "skip": skip}
-        return [_letter(row) for row in await self._database.read(statement, values)]
+        return await self._letters(await self._database.read(statement, values))
+
+    async def _letters(self, rows: Sequence[Sequence[Any]]) -> list[DeadLetter]:
+        """Return records in clear.
+
+        Raises:
+            DependencyError: A key is not to be had now.
+        """
+        bodies = await self._vault.opened(LETTER, _READ, rows)
+        return [_letter(row, body) for row, body in zip(rows, bodies, strict=True)]
 
     async def count(self, where: DeadLetterFilter) -> int:
         """Return how many records there are."""
@@ -87,23 +115,55 @@ class SqlDeadLetters:
         return len(await self._database.write(self._sql.delete_older_than, {"time": time}))
 
 
-def _letter(row: Sequence[Any]) -> DeadLetter:
-    letter_id, source, message_id, name, reason, error, subscribers, body, attributes, *rest = row
-    time, attempts, replayed_at = rest
+class _Secret(msgspec.Struct, frozen=True, array_like=True):
+    """What is encrypted of a letter, all in the place of its body."""
+
+    body: bytes
+    error: str
+    attributes: dict[str, str]
+
+    @classmethod
+    def of(cls, letter: DeadLetter) -> Self:
+        return cls(letter.body, letter.error, dict(letter.attributes))
+
+
+_SECRET: Final = msgspec.msgpack.Encoder()
+_SECRET_AGAIN: Final = msgspec.msgpack.Decoder(_Secret)
+
+
+def _letter(row: Sequence[Any], record: Record) -> DeadLetter:
+    """Return a record.
+
+    Raises:
+        DependencyError: Its key is not to be had now.
+    """
+    found: dict[str, Any] = dict(zip(_READ, row, strict=True))
+    secret = _secret(found, record)
     return DeadLetter(
-        id=letter_id,
-        source=source,
-        message_id=message_id,
-        type_name=name,
-        reason=reason,
-        error=error,
-        subscribers=msgspec.json.decode(subscribers, type=tuple[str, ...]),
-        body=bytes(body),
-        attributes=msgspec.json.decode(attributes, type=dict[str, str]),
-        time=time,
-        attempts=attempts,
-        replayed_at=replayed_at,
+        id=found["id"],
+        source=found["source"],
+        message_id=found["message_id"],
+        type_name=found["type"],
+        reason=found["reason"],
+        error=secret.error,
+        subscribers=msgspec.json.decode(found["subscribers"], type=tuple[str, ...]),
+        body=secret.body,
+        attributes=secret.attributes,
+        time=found["time"],
+        attempts=found["attempts"],
+        replayed_at=found["replayed_at"],
     )
+
+
+def _secret(found: Mapping[str, Any], record: Record) -> _Secret:
+    body, error = bytes(found["body"]), found["error"]
+    if record is not found["body"]:
+        try:
+            return _SECRET_AGAIN.decode(in_clear(record))
+        except DecryptionFailedError as failure:
+            error = error or f"the record cannot be read: {failure}"
+    attributes = msgspec.json.decode(found["attributes"], type=dict[str, str])
+    return _Secret(body, error, attributes)
 
 
 _Shape = tuple[str, ...]
@@ -220,4 +280,4 @@ class _LetterStatements(Statements):
         )
 
     def _columns(self) -> list[Any]:
-        return [each for each in self._schema.dead_letters.c if each.name != "position"]
+        return [self._schema.dead_letters.c[name] for name in _READ]

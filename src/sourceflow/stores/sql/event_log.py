@@ -12,6 +12,7 @@ from sourceflow.bus.ports import Logged
 from sourceflow.messages import key_text
 from sourceflow.stores.sql.database import Statement, Statements, Step, numbered, row_parameters
 from sourceflow.stores.sql.stored import reread, stream_of
+from sourceflow.stores.sql.vault import EVENT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Sequence
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
     from sqlalchemy.sql import ColumnElement
 
     from sourceflow.bus.changes import Stream
+    from sourceflow.bus.ports import Seal
     from sourceflow.messages import Codec, Envelope, KeyType
     from sourceflow.stores.sql.database import Database, Session
     from sourceflow.stores.sql.schema import Schema
+    from sourceflow.stores.sql.vault import Record, Vault
 
 __all__ = ("SqlEventLog",)
 
@@ -33,6 +36,9 @@ PAGE: Final = 500
 _COLUMNS: Final = (
     "entity", "stream_key", "key", "source", "message_id", "type", "time", "body",
 )  # fmt: skip
+_READ: Final = (
+    "xid", "position", "type", "body", "entity", "stream_key", "key", "source", "message_id",
+)  # fmt: skip
 
 
 class SqlEventLog:
@@ -43,11 +49,12 @@ class SqlEventLog:
     still runs, and go by its id before the position.
     """
 
-    __slots__ = ("_codec", "_database", "_sql")
+    __slots__ = ("_codec", "_database", "_sql", "_vault")
 
-    def __init__(self, database: Database, schema: Schema, codec: Codec) -> None:
+    def __init__(self, database: Database, schema: Schema, codec: Codec, vault: Vault) -> None:
         self._database = database
         self._codec = codec
+        self._vault = vault
         self._sql = _EventStatements(schema, database.product)
 
     async def open(self) -> None:
@@ -75,8 +82,8 @@ class SqlEventLog:
         values |= {"after": after, "after_xid": await self._xid(after)}
         while True:
             rows = await self._database.read(statement, values)
-            for row in rows:
-                yield self._logged(row)
+            for row, body in zip(rows, await self._vault.opened(EVENT, _READ, rows), strict=True):
+                yield self._logged(row, body)
             if len(rows) < PAGE:
                 return
             values["after_xid"], values["after"] = rows[-1][:2]
@@ -96,23 +103,34 @@ class SqlEventLog:
     async def left(
         self, session: Session, *, after: int, types: Collection[str], limit: int
     ) -> list[Logged]:
-        """Return what is committed behind a position, whether readers may see it yet or not."""
+        """Return what is committed behind a position, whether readers may see it yet or not.
+
+        Raises:
+            KeysMissing: Keys are needed that are not at hand.
+        """
         names = sorted(types)
         values: dict[str, Any] = {f"type_{index}": name for index, name in enumerate(names)}
         found = await session.read(self._sql.entry, {"position": after})
         values |= {"after": after, "after_xid": found[0][0] if found else 0, "limit": limit}
-        return [self._logged(row) for row in await session.read(self._sql.left(len(names)), values)]
+        rows = await session.read(self._sql.left(len(names)), values)
+        bodies = self._vault.opened_at_hand(EVENT, _READ, rows)
+        return [self._logged(row, body) for row, body in zip(rows, bodies, strict=True)]
 
-    def _logged(self, row: Sequence[Any]) -> Logged:
-        _, position, name, body, entity, stream_key = row
+    def _logged(self, row: Sequence[Any], body: Record) -> Logged:
+        _, position, name, _, entity, stream_key, *_ = row
         envelope = reread(self._codec, body, position=position, type_name=name)
         return Logged(position, envelope, stream_of(entity, stream_key, envelope))
 
-    def steps(self, events: Sequence[tuple[Envelope[Any], Stream | None]]) -> list[Step]:
+    def steps(
+        self, events: Sequence[tuple[Envelope[Any], Stream | None]], seal: Seal | None
+    ) -> list[Step]:
         """Return what appends events, in order; one that is in the log stays as it is."""
         if not events:
             return []
         rows = [self._row(event, stream) for event, stream in events]
+        if seal is not None:
+            for row in rows:
+                EVENT.seal(seal, row)
         return [Step(self._sql.append(len(rows)), numbered(rows))]
 
     def _row(self, event: Envelope[Any], stream: Stream | None) -> dict[str, Any]:
@@ -145,14 +163,7 @@ class _EventStatements(Statements):
 
     def _behind(self, types: int) -> Any:
         table = self._schema.events
-        found = select(
-            table.c.xid,
-            table.c.position,
-            table.c.type,
-            table.c.body,
-            table.c.entity,
-            table.c.stream_key,
-        ).where(self._is_behind())
+        found = select(*(table.c[name] for name in _READ)).where(self._is_behind())
         if types:
             names: list[Any] = [bindparam(f"type_{index}") for index in range(types)]
             found = found.where(or_(*(table.c.type == name for name in names)))

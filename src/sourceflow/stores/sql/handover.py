@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sourceflow.errors import StatementError
 from sourceflow.stores.sql.database import Unfulfilled
+from sourceflow.stores.sql.vault import KeysMissing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -72,7 +73,7 @@ class Handover:
         self._commits.add(ended)
         try:
             yield
-        except (Unfulfilled, StatementError):  # nothing was written
+        except (Unfulfilled, StatementError, KeysMissing):  # nothing was written
             raise
         except BaseException:
             self._lose()

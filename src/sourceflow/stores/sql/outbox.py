@@ -9,21 +9,23 @@ from uuid import uuid4
 
 from sourceflow.bus.changes import Destination, OutboxRow, Stream
 from sourceflow.bus.ports import Parked
-from sourceflow.errors import MessageError, UnknownTypeError
+from sourceflow.errors import DependencyError, MessageError, UnknownTypeError
 from sourceflow.messages import key_text
 from sourceflow.stores.sql.database import Step, numbered
 from sourceflow.stores.sql.handover import Handover, Placed
-from sourceflow.stores.sql.outbox_statements import BATCH, OutboxStatements
+from sourceflow.stores.sql.outbox_statements import BATCH, READ, OutboxStatements
 from sourceflow.stores.sql.stored import stream_of
+from sourceflow.stores.sql.vault import OUTGOING, KeysMissing, in_clear
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
-    from sourceflow.bus.ports import StoresContext
+    from sourceflow.bus.ports import Seal, StoresContext
     from sourceflow.messages import Codec
     from sourceflow.stores.sql.database import Database
     from sourceflow.stores.sql.schema import Schema
+    from sourceflow.stores.sql.vault import Record, Vault
 
 __all__ = ("SqlOutbox",)
 
@@ -35,6 +37,9 @@ ALIVE: Final = timedelta(seconds=30)
 PATIENCE: Final = timedelta(hours=24)
 """How long a row of an unknown type waits for a newer instance, before it is parked."""
 
+KEY_PAUSE: Final = timedelta(minutes=1)
+"""How long a row waits whose key is not to be had, before it is tried again."""
+
 
 class SqlOutbox:
     """See ``sourceflow.bus.ports.Outbox``.
@@ -45,9 +50,12 @@ class SqlOutbox:
     another's. So rows of a lane leave in the order of their commits, whichever instance made them.
     """
 
-    def __init__(self, database: Database, schema: Schema, context: StoresContext) -> None:
+    def __init__(
+        self, database: Database, schema: Schema, context: StoresContext, vault: Vault
+    ) -> None:
         self._database = database
         self._codec: Codec = context.codec
+        self._vault = vault
         self._clock = context.clock
         self._app = context.app
         self._owner = uuid4().hex
@@ -61,12 +69,15 @@ class SqlOutbox:
         """Whether ``take`` should be called soon: it may have rows that this process waits for."""
         return self._behind or self._handover.holds_back
 
-    def steps(self, rows: Sequence[OutboxRow]) -> list[Step]:
+    def steps(self, rows: Sequence[OutboxRow], seal: Seal | None) -> list[Step]:
         """Return what keeps rows; the step yields the position of each that is this instance's."""
         if not rows:
             return []
-        values = numbered([self._values(row) for row in rows])
-        return [Step(self._sql.append(len(rows)), values | {"owner": self._owner})]
+        kept = [self._values(row) for row in rows]
+        if seal is not None:
+            for each in kept:
+                OUTGOING.seal(seal, each)
+        return [Step(self._sql.append(len(rows)), numbered(kept) | {"owner": self._owner})]
 
     async def commit(
         self, rows: Sequence[OutboxRow], write: Callable[[], Awaitable[Sequence[int | None]]]
@@ -106,7 +117,10 @@ class SqlOutbox:
     async def unsent(self) -> Sequence[OutboxRow]:
         """Return the rows of this App that wait, in the order of their commits."""
         found = await self._database.read(self._sql.unsent, {"app": self._app})
-        return [self._read(each).row for each in found]
+        bodies = await self._vault.opened(OUTGOING, READ, found, app=self._app)
+        return [
+            self._read(each, in_clear(body)).row for each, body in zip(found, bodies, strict=True)
+        ]
 
     async def depth(self) -> int:
         """Return how many rows of this App wait."""
@@ -152,13 +166,31 @@ class SqlOutbox:
         }
         await self._look_at_unreadable(values)
         values["unreadable"] = list(self._unreadable)
+        while True:
+            try:
+                return await self._take_over(values, every=every)
+            except KeysMissing as missing:
+                await self._vault.fetch(missing)
+
+    async def _take_over(self, values: Mapping[str, Any], *, every: bool) -> Sequence[Placed]:
+        """Take rows over in one transaction.
+
+        Raises:
+            KeysMissing: Keys are needed that are not at hand; nothing is taken over.
+            DependencyError: The database does not answer, or a row of this instance cannot be read
+                for want of its key; nothing is taken over.
+        """
         async with self._database.transaction() as session:
             if self._sql.lock is not None:
                 await session.read(self._sql.lock, {"app": self._app})
             await session.write(self._sql.live, values)
             found = await session.write(self._sql.own, values) if every else []
             taken = await session.write(self._sql.take, values)
-            placed = self._readable([*found, *taken])
+            own = self._at_hand(found)
+            for _, body in own:
+                if isinstance(body, DependencyError):  # later ones of its lane are not to pass it
+                    raise body
+            placed = self._readable([*own, *self._at_hand(taken)])
             kept = {each.position for each in placed}
             unread = [each[0] for each in taken if each[0] not in kept]
             if unread:
@@ -167,8 +199,18 @@ class SqlOutbox:
         self._behind = bool(waiting) or len(taken) == BATCH
         return placed
 
+    def _at_hand(self, rows: Sequence[Sequence[Any]]) -> list[tuple[Sequence[Any], Record]]:
+        """Return rows with their bodies in clear, with keys that are at hand."""
+        bodies = self._vault.opened_at_hand(OUTGOING, READ, rows, app=self._app)
+        return list(zip(rows, bodies, strict=True))
+
     async def _look_at_unreadable(self, values: Mapping[str, Any]) -> None:
         """Forget what a newer instance has taken; park what nobody came for."""
+        self._unreadable = {
+            position: each
+            for position, each in self._unreadable.items()
+            if each.until is None or each.until > values["now"]
+        }
         if not self._unreadable:
             return
         values = {**values, "unreadable": list(self._unreadable)}
@@ -177,7 +219,7 @@ class SqlOutbox:
         self._unreadable = {
             position: each for position, each in self._unreadable.items() if position in left
         }
-        for reason in {each.reason for each in self._unreadable.values()}:
+        for reason in {each.reason for each in self._unreadable.values() if each.until is None}:
             await self._park(reason, values)
 
     async def _park(self, reason: str, values: Mapping[str, Any]) -> None:
@@ -192,35 +234,42 @@ class SqlOutbox:
                 "the outbox row %s is parked (%s): nobody could read it for a day", position, reason
             )
 
-    def _readable(self, found: Sequence[Sequence[Any]]) -> list[Placed]:
+    def _readable(self, found: Sequence[tuple[Sequence[Any], Record]]) -> list[Placed]:
         """Return what this instance can send; a row that it can't read holds up its lane."""
         rows: list[Placed] = []
         lanes = {each.lane for each in self._unreadable.values()}
-        for each in sorted(found, key=lambda row: int(row[0])):
+        for each, body in sorted(found, key=lambda pair: int(pair[0][0])):
             position, lane = each[0], tuple(each[1:5])
             if lane in lanes:
                 continue
             try:
-                rows.append(self._read(each))
-            except MessageError as error:
+                rows.append(self._read(each, in_clear(body)))
+            except (MessageError, DependencyError) as error:
                 log.warning("the outbox row %s cannot be read: %s", position, error)
-                self._unreadable[position] = _Unreadable(lane, _reason(error))
+                self._unreadable[position] = self._unread(lane, error)
                 lanes.add(lane)
         return rows
 
-    def _read(self, found: Sequence[Any]) -> Placed:
+    def _unread(self, lane: tuple[str, ...], error: Exception) -> _Unreadable:
+        """Return how a row is remembered that cannot be read; want of a key passes."""
+        if isinstance(error, DependencyError):
+            return _Unreadable(lane, "", self._clock.now() + KEY_PAUSE)
+        reason = "UnknownType" if isinstance(error, UnknownTypeError) else "Malformed"
+        return _Unreadable(lane, reason, None)
+
+    def _read(self, found: Sequence[Any], body: bytes) -> Placed:
         """Return a row as it was written.
 
         Raises:
             MessageError: Its message cannot be read.
         """
-        position, entity, key, kind, name, type_name, body = found
+        position, entity, key, kind, name, type_name, *_ = found
         envelope = self._codec.decode(body, type_hint=type_name)
         destination = Destination(kind, name)
         stream = stream_of(entity, key, envelope) or Stream(entity, key)
         if destination.is_local:
-            body = None
-        elif envelope.type_name != type_name:  # it travels under its name of today, in body and all
+            return Placed(position, OutboxRow(envelope, destination, stream, None))
+        if envelope.type_name != type_name:  # it travels under its name of today, in body and all
             body = self._codec.encode(envelope)
         return Placed(position, OutboxRow(envelope, destination, stream, body))
 
@@ -245,9 +294,14 @@ class SqlOutbox:
 
 
 class _Unreadable(NamedTuple):
+    """A row that this instance cannot send, and all of its lane behind it.
+
+    Attributes:
+        lane: Its lane.
+        reason: What it is parked for after a day.
+        until: When it is tried again; None never, and then it is parked in the end.
+    """
+
     lane: tuple[str, ...]
     reason: str
-
-
-def _reason(error: MessageError) -> str:
-    return "UnknownType" if isinstance(error, UnknownTypeError) else "Malformed"
+    until: datetime | None

@@ -25,10 +25,16 @@ if TYPE_CHECKING:
 
     from sqlalchemy.sql import ColumnElement
 
-__all__ = ("BATCH", "OutboxStatements")
+__all__ = ("BATCH", "READ", "OutboxStatements")
 
 BATCH: Final = 500
 """Rows that are taken over at a time."""
+
+READ: Final = (
+    "position", "entity", "stream_key", "kind", "destination", "type", "body",
+    "source", "message_id",
+)  # fmt: skip
+"""The columns of a row that is sent."""
 
 _LANE: Final = ("app", "entity", "stream_key", "kind", "destination")
 _WRITTEN: Final = (
@@ -286,13 +292,4 @@ class OutboxStatements(Statements):
         )
 
     def _columns(self) -> list[Any]:
-        table = self._schema.outbox
-        return [
-            table.c.position,
-            table.c.entity,
-            table.c.stream_key,
-            table.c.kind,
-            table.c.destination,
-            table.c.type,
-            table.c.body,
-        ]
+        return [self._schema.outbox.c[name] for name in READ]

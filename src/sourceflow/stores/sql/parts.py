@@ -12,6 +12,7 @@ from sourceflow.stores.sql.outbox import SqlOutbox
 from sourceflow.stores.sql.own_statements import OwnStatements
 from sourceflow.stores.sql.schedule import SqlSchedule
 from sourceflow.stores.sql.streams import Streams
+from sourceflow.stores.sql.vault import Vault
 from sourceflow.stores.sql.view_models import ViewModels
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Parts:
     Attributes:
         database: Where it is kept.
         codec: Reads and writes messages and state.
+        vault: Encrypts and decrypts rows.
         streams: Heads and entities.
         commands: The command log.
         events: The event log.
@@ -42,6 +44,7 @@ class Parts:
 
     database: Database
     codec: Codec
+    vault: Vault
     streams: Streams
     commands: SqlCommandLog
     events: SqlEventLog
@@ -54,17 +57,18 @@ class Parts:
     @classmethod
     def of(cls, database: Database, schema: Schema, context: StoresContext) -> Self:
         """Put them together."""
-        codec = context.codec
-        outbox = SqlOutbox(database, schema, context)
+        codec, vault = context.codec, Vault(context.cipher)
+        outbox = SqlOutbox(database, schema, context, vault)
         return cls(
             database=database,
             codec=codec,
-            streams=Streams(database, schema, codec),
-            commands=SqlCommandLog(database, schema, codec, context.clock),
-            events=SqlEventLog(database, schema, codec),
+            vault=vault,
+            streams=Streams(database, schema, codec, vault),
+            commands=SqlCommandLog(database, schema, context, vault),
+            events=SqlEventLog(database, schema, codec, vault),
             inbox=SqlInbox(database, schema, context.clock),
             outbox=outbox,
-            schedule=SqlSchedule(database, schema, context, outbox),
-            view_models=ViewModels(database, schema, codec),
+            schedule=SqlSchedule(database, schema, context, outbox, vault),
+            view_models=ViewModels(database, schema, codec, vault),
             own=OwnStatements(database.product),
         )

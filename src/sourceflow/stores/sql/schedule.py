@@ -5,27 +5,29 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from itertools import groupby, starmap
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, delete, func, insert, null, select, tuple_
 
 from sourceflow.bus.changes import OutboxRow
 from sourceflow.bus.ports import Fired, ScheduledCommand
-from sourceflow.errors import MessageError
+from sourceflow.errors import DependencyError, MessageError
 from sourceflow.messages import key_text
 from sourceflow.stores.sql.database import Statement, Statements, Step, numbered, row_parameters
 from sourceflow.stores.sql.stored import stream_of
+from sourceflow.stores.sql.vault import OUTGOING, KeysMissing, in_clear
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from sourceflow.bus.changes import Stream
-    from sourceflow.bus.ports import StoresContext
+    from sourceflow.bus.ports import Seal, StoresContext
     from sourceflow.messages import Envelope
     from sourceflow.stores.sql.database import Database, Session
     from sourceflow.stores.sql.outbox import SqlOutbox
     from sourceflow.stores.sql.schema import Schema
+    from sourceflow.stores.sql.vault import Record, Vault
 
 __all__ = ("SqlSchedule",)
 
@@ -41,6 +43,8 @@ _MOVED: Final = (
 )  # fmt: skip
 """What a row of the schedule and a row of the outbox have in common."""
 
+_TAKEN: Final = ("due", "position", *_MOVED)
+
 
 class SqlSchedule:
     """See ``sourceflow.bus.ports.Schedule``.
@@ -49,11 +53,17 @@ class SqlSchedule:
     that takes it back, and whoever deletes its row first has it: nobody else sends it.
     """
 
-    __slots__ = ("_app", "_clock", "_codec", "_database", "_outbox", "_sql")
+    __slots__ = ("_app", "_clock", "_codec", "_database", "_outbox", "_sql", "_vault")
 
     def __init__(
-        self, database: Database, schema: Schema, context: StoresContext, outbox: SqlOutbox
+        self,
+        database: Database,
+        schema: Schema,
+        context: StoresContext,
+        outbox: SqlOutbox,
+        vault: Vault,
     ) -> None:
+        self._vault = vault
         self._database = database
         self._codec = context.codec
         self._clock = context.clock
@@ -61,7 +71,7 @@ class SqlSchedule:
         self._outbox = outbox
         self._sql = _ScheduleStatements(schema, database.product)
 
-    def steps(self, schedule: Mapping[str, OutboxRow | None]) -> list[Step]:
+    def steps(self, schedule: Mapping[str, OutboxRow | None], seal: Seal | None) -> list[Step]:
         """Return what puts commands into the schedule, and takes others out."""
         steps = [
             Step(self._sql.cancel, {"app": self._app, "message_id": message_id}, rows=1)
@@ -70,6 +80,9 @@ class SqlSchedule:
         ]
         # In one step: the order of several is not promised.
         waiting = [self._values(row) for row in schedule.values() if row is not None]
+        if seal is not None:
+            for each in waiting:
+                OUTGOING.seal(seal, each)
         if waiting:
             steps.append(Step(self._sql.put(len(waiting)), numbered(waiting)))
         return steps
@@ -101,25 +114,39 @@ class SqlSchedule:
         self, now: datetime, route: Callable[[Envelope[Any], Stream], OutboxRow], *, limit: int
     ) -> Fired:
         """Move commands that are due to the outbox."""
+        seal = await self._vault.sealing()
+        while True:
+            try:
+                return await self._fire(now, _Move(route, seal), limit=limit)
+            except KeysMissing as missing:
+                await self._vault.fetch(missing)
+
+    async def _fire(self, now: datetime, move: _Move, *, limit: int) -> Fired:
+        """Move commands in one transaction.
+
+        Raises:
+            KeysMissing: Keys are needed that are not at hand; nothing is moved.
+        """
         rows: list[OutboxRow] = []  # filled while they are moved
         moved = 0
 
-        async def move() -> Sequence[int | None]:
+        async def write() -> Sequence[int | None]:
             nonlocal moved
             values = {"app": self._app, "now": now, "limit": limit}
             async with self._database.transaction() as session:
-                found = await session.write(self._sql.take, values)
+                found = sorted(await session.write(self._sql.take, values), key=_place)
                 moved = len(found)
-                return await self._move(session, sorted(found, key=_place), route, rows)
+                bodies = self._vault.opened_at_hand(OUTGOING, _TAKEN, found)
+                return await self._move(session, zip(found, bodies, strict=True), move, rows)
 
-        leaving = await self._outbox.commit(rows, move)
+        leaving = await self._outbox.commit(rows, write)
         return Fired(moved, leaving)
 
     async def _move(
         self,
         session: Session,
-        found: Sequence[Sequence[Any]],
-        route: Callable[[Envelope[Any], Stream], OutboxRow],
+        found: Iterable[tuple[Sequence[Any], Record]],
+        move: _Move,
         rows: list[OutboxRow],
     ) -> Sequence[int | None]:
         """Put what was taken into the outbox, in order; collect the rows that can be read.
@@ -128,10 +155,10 @@ class SqlSchedule:
             The position of each of those rows that is this instance's.
         """
         positions: list[int | None] = []
-        for kind, group in groupby(map(partial(self._row, route), found), key=type):
+        for kind, group in groupby(starmap(partial(self._row, move.route), found), key=type):
             if kind is OutboxRow:
                 for chunk in _chunks(list(group)):
-                    (given,) = await session.run(self._outbox.steps(chunk))
+                    (given,) = await session.run(self._outbox.steps(chunk, move.seal))
                     rows += chunk
                     positions += given
             else:
@@ -141,13 +168,16 @@ class SqlSchedule:
         return positions
 
     def _row(
-        self, route: Callable[[Envelope[Any], Stream], OutboxRow], found: Sequence[Any]
+        self,
+        route: Callable[[Envelope[Any], Stream], OutboxRow],
+        found: Sequence[Any],
+        body: Record,
     ) -> OutboxRow | dict[str, Any]:
         """Return the outbox row of a command; of one that cannot be read what stands in it."""
         values = dict(zip(_MOVED, found[2:], strict=True))
         try:
-            envelope = self._codec.decode(values["body"], type_hint=values["type"])
-        except MessageError as error:
+            envelope = self._codec.decode(in_clear(body), type_hint=values["type"])
+        except (MessageError, DependencyError) as error:
             log.warning("the scheduled command %s cannot be read: %s", values["message_id"], error)
             return values | {"created": self._clock.now()}
         stream = stream_of(values["entity"], values["stream_key"], envelope)
@@ -171,6 +201,13 @@ class SqlSchedule:
         place = (_BEGINNING, 0) if after is None else (after.due, after.position)
         values = {"app": self._app, "limit": limit, "due": place[0], "position": place[1]}
         return [ScheduledCommand(*row) for row in await self._database.read(self._sql.page, values)]
+
+
+class _Move(NamedTuple):
+    """How commands are moved: where each of them goes, and what encrypts it there."""
+
+    route: Callable[[Envelope[Any], Stream], OutboxRow]
+    seal: Seal | None
 
 
 def _chunks(rows: list[Any]) -> Iterator[list[Any]]:
@@ -245,7 +282,7 @@ class _ScheduleStatements(Statements):
         # As a common table expression it is evaluated once: a subquery with LIMIT may run again
         # for each row, and lock other rows each time.
         chosen = select(due.cte("due").c.position)
-        columns = (table.c[name] for name in ("due", "position", *_MOVED))
+        columns = (table.c[name] for name in _TAKEN)
         return self._compile(delete(table).where(table.c.position.in_(chosen)).returning(*columns))
 
     @cached_property

@@ -101,10 +101,10 @@ class ShadowStatements(Statements):
 
     @cached_property
     def load(self) -> Statement:
-        """Yield documents."""
+        """Yield documents and their keys."""
         table = self._table
         return self._compile(
-            select(table.c.document).where(
+            select(table.c.document, table.c.key).where(
                 table.c.generation == bindparam("generation"), self._is_in(table.c.key, "keys")
             )
         )

@@ -48,6 +48,9 @@ POOL_SIZE: Final = 20
 class SqlStores:
     """Keeps everything in SQLite or PostgreSQL; an effect happens once, over crashes too.
 
+    Where the App's transport says ``encrypt_at_rest``, messages, entities and rows of view models
+    are encrypted in it.
+
     Args:
         url: Where the database is: ``sqlite:///orders.db``, ``postgresql://user@host/orders``.
         prefix: What the names of all tables begin with.
@@ -107,7 +110,7 @@ class SqlStores:
         except BaseException:
             await database.aclose()
             raise
-        self._dead_letters = SqlDeadLetters(database, self._schema)
+        self._dead_letters = SqlDeadLetters(database, self._schema, parts.vault)
         self._opened = parts
 
     async def migrate(self) -> tuple[str, ...]:
@@ -203,7 +206,7 @@ class SqlStores:
         """
         database = await self._connect(create=False)
         self._opened = Parts.of(database, self._schema, context)
-        self._dead_letters = SqlDeadLetters(database, self._schema)
+        self._dead_letters = SqlDeadLetters(database, self._schema, self._opened.vault)
         try:
             yield
         finally:
@@ -238,6 +241,7 @@ class SqlStores:
             database=parts.database,
             sql=parts.view_models.shadow_statements(row_type),
             codec=parts.codec,
+            vault=parts.vault,
             events=parts.events,
             inbox=parts.inbox,
             row_type=row_type,

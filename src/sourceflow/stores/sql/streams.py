@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, exists, literal, select, true, update
 
 from sourceflow.bus.changes import UNCHANGED
-from sourceflow.bus.ports import Head
+from sourceflow.bus.ports import Head, is_sealed_record
 from sourceflow.domain.handlers import DELETE
 from sourceflow.messages import key_text
 from sourceflow.stores.sql.database import Statement, Statements, Step
+from sourceflow.stores.sql.vault import ENTITY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sourceflow.bus.changes import Claim, Stream, StreamChange
+    from sourceflow.bus.ports import Seal
     from sourceflow.messages import Codec
     from sourceflow.stores.sql.database import Database, Reader
     from sourceflow.stores.sql.schema import Schema
+    from sourceflow.stores.sql.vault import Vault
 
 __all__ = ("Streams",)
 
@@ -30,11 +33,12 @@ class Streams:
     Invariant: a head moves from the number that its handler saw, or not at all.
     """
 
-    __slots__ = ("_codec", "_database", "_sql")
+    __slots__ = ("_codec", "_database", "_sql", "_vault")
 
-    def __init__(self, database: Database, schema: Schema, codec: Codec) -> None:
+    def __init__(self, database: Database, schema: Schema, codec: Codec, vault: Vault) -> None:
         self._database = database
         self._codec = codec
+        self._vault = vault
         self._sql = _StreamStatements(schema, database.product)
 
     async def head(
@@ -53,8 +57,11 @@ class Streams:
         else:
             values |= {"source": claim.source, "message_id": claim.message_id}
             ((number, state, claimed),) = await reader.read(self._sql.head, values)
-        entity = None if state is None else self._codec.decode_state(entity_type, state)
-        return Head(number or 0, entity, bool(claimed))
+        if state is None:
+            return Head(number or 0, None, bool(claimed))
+        if is_sealed_record(state):
+            state = await self._vault.open(ENTITY, state, values)
+        return Head(number, self._codec.decode_state(entity_type, state), bool(claimed))
 
     async def number(self, stream: Stream, reader: Reader | None = None) -> int:
         """Return the last number of a stream; 0 before the first."""
@@ -62,20 +69,21 @@ class Streams:
         rows = await (reader or self._database).read(self._sql.load, values)
         return rows[0][0] if rows else 0
 
-    def steps(self, change: StreamChange) -> Iterator[Step]:
+    def steps(self, change: StreamChange, seal: Seal | None) -> Iterator[Step]:
         """Return what moves a head."""
-        values = {
+        values: dict[str, Any] = {
             "entity": change.stream.entity,
             "key": key_text(change.stream.key),
             "expected": change.expected,
             "number": change.expected + (change.command is not None),
         }
-        if change.expected == 0:
-            yield Step(self._sql.create, values | {"state": self._state(change)}, rows=1)
-        elif change.entity is UNCHANGED:
+        if change.expected and change.entity is UNCHANGED:
             yield Step(self._sql.move, values, rows=1)
-        else:
-            yield Step(self._sql.change, values | {"state": self._state(change)}, rows=1)
+            return
+        values["state"] = self._state(change)
+        if seal is not None:
+            ENTITY.seal(seal, values)
+        yield Step(self._sql.change if change.expected else self._sql.create, values, rows=1)
 
     def _state(self, change: StreamChange) -> bytes | None:
         entity = change.entity

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from sourceflow.bus.changes import Changes, OutboxRow, RowChange, Stream, StreamChange
-    from sourceflow.bus.ports import Head, Row
+    from sourceflow.bus.ports import Head, Row, Seal
     from sourceflow.messages import KeyType
     from sourceflow.stores.sql.database import Step
     from sourceflow.stores.sql.parts import Parts
@@ -33,11 +33,12 @@ class SqlUnitOfWork:
     which rows it must find; where one does not, nothing is written.
     """
 
-    __slots__ = ("_connection", "_parts")
+    __slots__ = ("_connection", "_parts", "_seal")
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._connection: SqlConnection | None = None
+        self._seal: Seal | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -48,7 +49,9 @@ class SqlUnitOfWork:
             await self._connection.roll_back()
 
     async def connection(self) -> SqlConnection:
-        """Begin the transaction, if it is not open."""
+        """Begin the transaction, if it is not open; the key for its end is fetched before."""
+        if self._parts.vault.encrypts:
+            await self._have_key()
         if self._connection is None:
             self._connection = SqlConnection(self._parts.database, self._parts.own)
         await self._connection.begin()
@@ -101,9 +104,11 @@ class SqlUnitOfWork:
 
     async def commit(self, changes: Changes) -> Sequence[OutboxRow]:
         """Write everything, or nothing."""
+        if self._parts.vault.encrypts:
+            await self._have_key()
         outbox = self._parts.outbox
         rows = changes.outbox
-        steps = [*self._steps(changes), *outbox.steps(rows)]
+        steps = [*self._steps(changes), *outbox.steps(rows, self._seal)]
         self.check()
         try:
             if not rows:
@@ -113,6 +118,11 @@ class SqlUnitOfWork:
         except Unfulfilled as error:
             await self._explain(changes)
             raise ConflictError(f"somebody else has changed the same rows: {error}") from error
+
+    async def _have_key(self) -> None:
+        """Fetch the key that encrypts: no transaction waits for it."""
+        if self._seal is None:
+            self._seal = await self._parts.vault.sealing()
 
     async def _write(self, steps: Sequence[Step]) -> list[list[Any]]:
         """Commit steps, with what was done on the connection."""
@@ -126,19 +136,20 @@ class SqlUnitOfWork:
         return (await self._write(steps))[-1]
 
     def _steps(self, changes: Changes) -> list[Step]:
-        parts = self._parts
+        parts, seal = self._parts, self._seal
         steps = parts.inbox.steps(_not_logged(changes))
         step = changes.stream
         if step is not None:
-            steps += parts.streams.steps(step)
+            steps += parts.streams.steps(step, seal)
             if step.command is not None:
-                steps.append(parts.commands.step(step.stream, step.expected + 1, step.command))
+                number = step.expected + 1
+                steps.append(parts.commands.step(step.stream, number, step.command, seal))
         for change in changes.rows:
-            row = parts.view_models.step(change)
+            row = parts.view_models.step(change, seal)
             if row is not None:
                 steps.append(row)
-        steps += parts.events.steps(changes.events)
-        return [*steps, *parts.schedule.steps(changes.schedule)]
+        steps += parts.events.steps(changes.events, seal)
+        return [*steps, *parts.schedule.steps(changes.schedule, seal)]
 
     async def _explain(self, changes: Changes) -> None:
         """Say who was quicker.

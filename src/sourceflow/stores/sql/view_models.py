@@ -7,14 +7,15 @@ import logging
 import secrets
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from sourceflow.bus.ports import Row
+from sourceflow.bus.ports import Row, is_sealed_record
 from sourceflow.domain.handlers import DELETE
-from sourceflow.errors import InvalidMessageError, MalformedError
+from sourceflow.errors import DecryptionFailedError, InvalidMessageError, MalformedError
 from sourceflow.messages import is_possible_key
 from sourceflow.stores.sql.database import Step
 from sourceflow.stores.sql.shadow_statements import ShadowStatements
-from sourceflow.stores.sql.view_queries import ViewQueries
-from sourceflow.stores.sql.view_statements import ViewStatements
+from sourceflow.stores.sql.vault import ROW, in_clear
+from sourceflow.stores.sql.view_queries import FOUND, ViewQueries
+from sourceflow.stores.sql.view_statements import STALE, ViewStatements
 from sourceflow.stores.sql.view_table import ViewTable
 
 if TYPE_CHECKING:
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from sourceflow.bus.changes import RowChange
+    from sourceflow.bus.ports import Seal
     from sourceflow.bus.query import Query
     from sourceflow.messages import Codec, KeyType
     from sourceflow.stores.sql.database import Database, Reader, Transaction
     from sourceflow.stores.sql.schema import Schema
+    from sourceflow.stores.sql.vault import Record, Vault
 
 __all__ = ("ViewModels",)
 
@@ -56,10 +59,11 @@ class ViewModels:
     may not stand in a generated column of PostgreSQL, and SQLite has no decimals.
     """
 
-    def __init__(self, database: Database, schema: Schema, codec: Codec) -> None:
+    def __init__(self, database: Database, schema: Schema, codec: Codec, vault: Vault) -> None:
         self._database = database
         self._schema = schema
         self._codec = codec
+        self._vault = vault
         self._views: dict[type[Any], _View] = {}
         self._known: set[type[Any]] = set()
         self._opening = asyncio.Lock()
@@ -109,6 +113,9 @@ class ViewModels:
         if not rows:
             return Row(0, None)
         version, document = rows[0]
+        if is_sealed_record(document):
+            place = {"view": self._view(row_type).name, "key": key}
+            document = await self._vault.open(ROW, document, place)
         return Row(version, self._codec.decode_state(row_type, document))
 
     async def version(self, row_type: type[Any], key: KeyType, reader: Reader | None = None) -> int:
@@ -133,7 +140,9 @@ class ViewModels:
         while True:
             found = await reader.read(statement, values)
             if found or not await self._mend(query.row_type, view, transaction):
-                return [self._codec.decode_state(query.row_type, each) for (each,) in found]
+                break
+        documents = await self._vault.opened(ROW, FOUND, found, view=view.name)
+        return [self._codec.decode_state(query.row_type, in_clear(each)) for each in documents]
 
     async def _mend(
         self, row_type: type[Any], view: _View, transaction: Transaction | None = None
@@ -149,16 +158,24 @@ class ViewModels:
         reader = transaction or self._database
         run = self._database.commit if transaction is None else transaction.run
         while stale := await reader.read(view.sql.stale, {}):
-            await run([self._mending(row_type, view, each) for each in stale])
+            documents = await self._vault.opened(ROW, STALE, stale, view=view.name)
+            await run(
+                [
+                    self._mending(row_type, view, each, document)
+                    for each, document in zip(stale, documents, strict=True)
+                ]
+            )
             mended = True
         return mended
 
-    def _mending(self, row_type: type[Any], view: _View, found: Sequence[Any]) -> Step:
-        generation, key, version, known, document = found
+    def _mending(
+        self, row_type: type[Any], view: _View, found: Sequence[Any], document: Record
+    ) -> Step:
+        generation, key, version, known, _ = found
         values = {"generation": generation, "key": key, "version": version, "known": known}
         try:
-            values |= view.table.values(self._codec.decode_state(row_type, document))
-        except (InvalidMessageError, MalformedError) as error:
+            values |= view.table.values(self._codec.decode_state(row_type, in_clear(document)))
+        except (InvalidMessageError, MalformedError, DecryptionFailedError) as error:
             log.warning(
                 "a row of %s cannot be sorted and is found by its key only; rebuild its view: %s",
                 view.name,
@@ -171,7 +188,7 @@ class ViewModels:
         """Return the statements on rows that are being built."""
         return ShadowStatements(self._schema, self._database.product, self._view(row_type).table)
 
-    def step(self, change: RowChange) -> Step | None:
+    def step(self, change: RowChange, seal: Seal | None) -> Step | None:
         """Return what changes a row; None where one that was never there is removed."""
         view = self._view(change.row_type)
         values: dict[str, Any] = {
@@ -182,6 +199,8 @@ class ViewModels:
         if change.row is DELETE:
             return Step(view.sql.remove, values, rows=1) if change.expected else None
         values["document"] = self._codec.encode_state(change.row)
+        if seal is not None:
+            ROW.seal(seal, values)
         values |= view.table.values(change.row)
         if change.expected:
             return Step(view.sql.change, values | {"version": change.expected + 1}, rows=1)

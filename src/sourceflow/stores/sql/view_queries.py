@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sourceflow.stores.sql.url import Product
     from sourceflow.stores.sql.view_table import ViewTable
 
-__all__ = ("ViewQueries",)
+__all__ = ("FOUND", "ViewQueries")
 
 SHAPES: Final = 500
 """Shapes of queries whose statements are kept."""
@@ -52,6 +52,9 @@ _COMPARE: Final[Mapping[str, Callable[[Any, Any], ColumnElement[bool]]]] = {
 }
 
 RowT = TypeVar("RowT")
+
+FOUND: Final = ("document", "key")
+"""The columns of a row that is found."""
 
 
 class _Shape(NamedTuple):
@@ -113,7 +116,7 @@ class ViewQueries(Statements):
     def _build(self, shape: _Shape) -> Any:
         parts = [self._part(shape, condition) for condition in self._ranges(shape)]
         if len(parts) == 1:
-            return parts[0].with_only_columns(self._view.table.c.document)
+            return parts[0].with_only_columns(self._view.table.c.document, self._view.table.c.key)
         # Each part is as long as the page at most, so that little is sorted again.
         numbered = [
             part.add_columns(literal_column(str(number)).label("part"))
@@ -122,7 +125,7 @@ class ViewQueries(Statements):
         joined = union_all(*(select(part.subquery()) for part in numbered)).subquery()
         document, value, key, part = joined.columns
         columns: list[ColumnElement[Any]] = [part, *self._sorted(value, key, shape)]
-        return _limited(select(document).order_by(*columns), shape)
+        return _limited(select(document, key).order_by(*columns), shape)
 
     def _part(self, shape: _Shape, condition: ColumnElement[bool] | None) -> Any:
         table = self._view.table

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from sourceflow.stores.sql.url import Product
     from sourceflow.stores.sql.view_table import ViewTable
 
-__all__ = ("BATCH", "ViewStatements", "generation_of")
+__all__ = ("BATCH", "STALE", "ViewStatements", "generation_of")
 
 BATCH: Final = 200
 """Stale rows that are filled in at a time."""
+
+STALE: Final = ("generation", "key", "version", "filled", "document")
+"""The columns of a stale row."""
 
 
 def generation_of(schema: Schema) -> Any:
@@ -86,8 +89,8 @@ class ViewStatements(Statements):
         """Find rows whose last writer knew nothing of some column."""
         table = self._table
         is_stale = or_(*(self._view.is_stale(column) for column in self._view.indexed.values()))
-        columns = (table.c.generation, table.c.key, table.c.version, table.c.filled)
-        return self._compile(select(*columns, table.c.document).where(is_stale).limit(BATCH))
+        columns = (table.c[name] for name in STALE)
+        return self._compile(select(*columns).where(is_stale).limit(BATCH))
 
     @cached_property
     def mend(self) -> Statement:

@@ -53,6 +53,8 @@ class AwsOptions:
         kms_key_id: The key of AWS KMS to encrypt with: its ARN, id or alias.
         decrypt_key_ids: Further keys of KMS that may have encrypted what arrives.
         require_encryption: Refuse messages that arrive in clear; a command queue may say otherwise.
+        encrypt_at_rest: Encrypt what SQL stores keep: logs, entities, view models, what waits to be
+            sent, dead letters.
         data_key_lifetime: How long one data key encrypts, and how long a decrypted one is kept.
         endpoint_url: Where AWS is, instead of its own endpoints: LocalAws, LocalStack, a proxy.
         wait_time: How long a receive waits for a first message, up to 20 seconds.
@@ -85,6 +87,7 @@ class AwsOptions:
     kms_key_id: str | None = None
     decrypt_key_ids: tuple[str, ...] = ()
     require_encryption: bool = False
+    encrypt_at_rest: bool = False
     data_key_lifetime: timedelta = DEFAULT_LIFETIME
     endpoint_url: str | None = None
     wait_time: timedelta = timedelta(seconds=20)

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING
 from sourceflow.bus.routes import Routes
 from sourceflow.errors import NotRunningError
 from sourceflow.transports.aws.bus import configure_bus
+from sourceflow.transports.aws.client import ChainCredentials
 from sourceflow.transports.aws.connections import LOOKS, Connections
-from sourceflow.transports.aws.encryption import check_keys, encrypted_destinations, open_keys
+from sourceflow.transports.aws.encryption import (
+    check_keys,
+    encrypted_destinations,
+    open_keys,
+    open_record_cipher,
+)
 from sourceflow.transports.aws.health import AwsHealth, sought_places
 from sourceflow.transports.aws.permissions import Account, find_account, permissions_of
 from sourceflow.transports.aws.provisioning import plan_resources
@@ -17,6 +23,7 @@ from sourceflow.transports.aws.running import RunningTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
     from datetime import timedelta
 
     from sourceflow.bus.changes import Destination
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
         HealthCheck,
         HealthOptions,
         Outgoing,
+        RecordCipher,
         TransportContext,
     )
     from sourceflow.clock import Clock
@@ -50,7 +58,7 @@ class AwsTransport:
         configure: Says which command goes to which queue, which event to which topic, and what
             is listened to.
         credentials: Whose requests these are; botocore's chain where not given.
-        keys: A key service that messages are encrypted with, instead of AWS KMS.
+        keys: A key service that messages and stores are encrypted with, instead of AWS KMS.
 
     Raises:
         ValueError: A name or an option is not valid, or there is no key to encrypt with.
@@ -90,6 +98,19 @@ class AwsTransport:
             subscribes=tuple(topic.name for topic in bus.topics)
             if options.enable_event_listener
             else (),
+        )
+
+    def record_cipher(
+        self, *, app: str, clock: Clock
+    ) -> AbstractAsyncContextManager[RecordCipher | None]:
+        """Open what encrypts the records of the App's stores; None where there is no key."""
+        given = self._credentials
+        return open_record_cipher(
+            self._options,
+            self._keys,
+            credentials=ChainCredentials(clock=clock) if given is None else given,
+            app=app,
+            clock=clock,
         )
 
     async def open(self, context: TransportContext) -> None:
@@ -272,6 +293,7 @@ class AwsTransport:
             "events": {event.__name__: topic for event, topic in bus.events.items()},
             "listens": list(self.routes.listens),
             "subscribes": list(self.routes.subscribes),
+            "encrypts_at_rest": self._options.encrypt_at_rest,
             "encrypts": sorted(str(place) for place in encrypted_destinations(self._options, bus)),
         }
 

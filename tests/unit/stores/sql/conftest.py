@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 import pytest
+from encrypted_stores import EncryptedStores
 from postgres_server import postgres_url
 
 from sourceflow import Event, Key, ViewModel
@@ -44,8 +45,11 @@ class Instances:
         self.schema = schema
         self._opened = []
 
-    async def open(self, *types, app="shop", upcasters=(), **options):
-        stores = SqlStores(self.url, schema=self.schema, **options)
+    async def open(self, *types, app="shop", upcasters=(), keys=None, **options):
+        if keys is None:
+            stores = SqlStores(self.url, schema=self.schema, **options)
+        else:
+            stores = EncryptedStores(self.url, keys, schema=self.schema, **options)
         codec = Codec(Registry(types or (Paid, Shipped), upcasters))
         await stores.open(StoresContext(app, codec, self.clock, self.view_models))
         self._opened.append(stores)

@@ -133,7 +133,7 @@ async def test_a_row_that_changes_while_it_is_filled_in_keeps_its_new_values(ope
     (stale,) = await older._open.database.read(view.sql.stale, {})
     newer = await opened(Later)
     await put(newer, Later(id="a", total=Decimal(-7)))
-    await older._open.database.commit([models._mending(Later, view, stale)])
+    await older._open.database.commit([models._mending(Later, view, stale, stale[-1])])
     assert await found(newer, Later, where={"total": -7}) == ["a"]
     assert await found(newer, Later, where={"total": 20}) == []
 

@@ -19,6 +19,7 @@ DEFAULTS = {
     "kms_key_id": None,
     "decrypt_key_ids": (),
     "require_encryption": False,
+    "encrypt_at_rest": False,
     "data_key_lifetime": timedelta(minutes=5),
     "endpoint_url": None,
     "wait_time": timedelta(seconds=20),

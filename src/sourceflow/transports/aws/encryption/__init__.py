@@ -21,13 +21,15 @@ from sourceflow.transports.aws.encryption.key_provider import (
     key_context,
 )
 from sourceflow.transports.aws.encryption.local_provider import LocalKeyProvider
-from sourceflow.transports.aws.encryption.opening import open_keys
+from sourceflow.transports.aws.encryption.opening import open_keys, open_record_cipher
 from sourceflow.transports.aws.encryption.receiver import DecryptingReceiver
+from sourceflow.transports.aws.encryption.record_cipher import STORES
 from sourceflow.transports.aws.encryption.sending_cache import DEFAULT_LIFETIME
 
 __all__ = (
     "CONTENT_TYPE",
     "DEFAULT_LIFETIME",
+    "STORES",
     "CheckedKeyProvider",
     "Cipher",
     "DecryptingReceiver",
@@ -41,6 +43,7 @@ __all__ = (
     "key_context",
     "largest_size",
     "open_keys",
+    "open_record_cipher",
     "read_sealed",
     "requires_encryption",
     "sealed_id",

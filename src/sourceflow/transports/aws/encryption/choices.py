@@ -46,6 +46,10 @@ def check_keys(options: AwsOptions, bus: BusConfiguration, keys: KeyProvider | N
     if options.kms_key_id is None and (options.enable_encryption or encrypted):
         what = ", ".join(sorted(map(str, encrypted))) or "what is sent"
         raise ValueError(f"there is no key to encrypt {what} with: give kms_key_id, or `keys`")
+    if options.kms_key_id is None and options.encrypt_at_rest:
+        raise ValueError(
+            "encrypt_at_rest has no key to encrypt the stores with: give kms_key_id, or `keys`"
+        )
     if options.kms_key_id is None and not options.decrypt_key_ids:
         _check_no_requirement(options, bus)
 

@@ -15,14 +15,19 @@ from sourceflow.transports.aws.encryption.aes import NONCE_BYTES, TAG_BYTES
 
 __all__ = (
     "CONTENT_TYPE",
+    "LENGTH",
     "MAX_KEY_BYTES",
     "OVERHEAD",
+    "PREFIX",
     "KeySection",
     "Sealed",
     "is_sealed",
     "largest_size",
+    "read_base64",
+    "read_key_section",
     "read_sealed",
     "sealed_id",
+    "write_field",
     "write_key_section",
     "write_message_section",
     "write_sealed",
@@ -42,15 +47,19 @@ _MAGIC_TEXT: Final = b"sfen"
 """How every encrypted body begins: no JSON does."""
 
 _MAGIC: Final = a2b_base64(_MAGIC_TEXT)
-_PREFIX: Final = _MAGIC + bytes([VERSION])
-_LENGTH: Final = 2
-_KEY_SECTION: Final = len(_PREFIX) + _LENGTH
+PREFIX: Final = _MAGIC + bytes([VERSION])
+"""What every encrypted message begins with."""
+
+LENGTH: Final = 2
+"""Bytes that say how long what follows is."""
+
+_KEY_SECTION: Final = len(PREFIX) + LENGTH
 _MOST: Final = 2**16 - 1
 _BASE64: Final = msgspec.json.Decoder(bytes)
 _length: Final = Struct(">H").unpack_from
 _CUT_OFF: Final = "it is cut off, or its fields do not fit"
 
-OVERHEAD: Final = _KEY_SECTION + 6 * _LENGTH + NONCE_BYTES + TAG_BYTES
+OVERHEAD: Final = _KEY_SECTION + 6 * LENGTH + NONCE_BYTES + TAG_BYTES
 """Bytes that an encrypted message has beside its document and its six fields."""
 
 
@@ -95,8 +104,12 @@ def is_sealed(body: bytes) -> bool:
     return body.startswith(_MAGIC_TEXT)
 
 
-def write_key_section(section: KeySection) -> bytes:
-    """Return how the header of every message of a data key begins.
+def write_key_section(section: KeySection, prefix: bytes = PREFIX) -> bytes:
+    """Return how everything that a data key encrypts begins.
+
+    Args:
+        section: About the data key.
+        prefix: Which form follows, and its version.
 
     Raises:
         ValueError: A field is too long.
@@ -109,7 +122,7 @@ def write_key_section(section: KeySection) -> bytes:
             f"for {MAX_KEY_BYTES}"
         )
     fields = (key_id, encrypted_key, section.source.encode(), section.destination.encode())
-    return _PREFIX + _field(b"".join(map(_field, fields)))
+    return prefix + write_field(b"".join(map(write_field, fields)))
 
 
 def write_message_section(type_name: str, message_id: str) -> bytes:
@@ -118,7 +131,7 @@ def write_message_section(type_name: str, message_id: str) -> bytes:
     Raises:
         ValueError: A field is too long.
     """
-    return _field(type_name.encode()) + _field(message_id.encode())
+    return write_field(type_name.encode()) + write_field(message_id.encode())
 
 
 def write_sealed(header: bytes, nonce: bytes, ciphertext: bytes) -> str:
@@ -149,33 +162,37 @@ def read_sealed(body: bytes) -> Sealed:
     Raises:
         DecryptionFailedError: It is not one, or of a version that is not known here.
     """
-    raw = _decoded(body)
-    if raw[: len(_PREFIX)] != _PREFIX:
+    raw = read_base64(body)
+    if raw[: len(PREFIX)] != PREFIX:
         raise DecryptionFailedError("its version of the encrypted form is not known here")
     try:
-        (length,) = _length(raw, len(_PREFIX))
+        (length,) = _length(raw, len(PREFIX))
         section_end = _KEY_SECTION + length
         (length,) = _length(raw, section_end)
-        type_end = section_end + _LENGTH + length
+        type_end = section_end + LENGTH + length
         (length,) = _length(raw, type_end)
     except StructError:
         raise DecryptionFailedError(_CUT_OFF) from None
-    header_end = type_end + _LENGTH + length
+    header_end = type_end + LENGTH + length
     if len(raw) < header_end + NONCE_BYTES + TAG_BYTES:
         raise DecryptionFailedError(_CUT_OFF)
     return Sealed(
         raw[:header_end],
-        _key_section(raw[_KEY_SECTION:section_end]),
-        _text(raw[section_end + _LENGTH : type_end]),
-        _text(raw[type_end + _LENGTH : header_end]),
+        read_key_section(raw[_KEY_SECTION:section_end]),
+        _text(raw[section_end + LENGTH : type_end]),
+        _text(raw[type_end + LENGTH : header_end]),
         raw[header_end : header_end + NONCE_BYTES],
         raw[header_end + NONCE_BYTES :],
     )
 
 
 @lru_cache(maxsize=1_000)
-def _key_section(section: bytes) -> KeySection:
-    """Return what a section says; most messages have the same one as the message before."""
+def read_key_section(section: bytes) -> KeySection:
+    """Return what a section says; most messages have the same one as the message before.
+
+    Raises:
+        DecryptionFailedError: Its fields do not fit.
+    """
     key_id, at = _read(section, 0)
     encrypted_key, at = _read(section, at)
     source, at = _read(section, at)
@@ -200,26 +217,34 @@ def sealed_id(body: bytes) -> str | None:
         return None
 
 
-def _field(value: bytes) -> bytes:
+def write_field(value: bytes) -> bytes:
+    """Return a field: its length, and what stands in it.
+
+    Raises:
+        ValueError: It is too long.
+    """
     if len(value) > _MOST:
         raise ValueError(f"a field of an encrypted message takes {_MOST} bytes, not {len(value)}")
-    return len(value).to_bytes(_LENGTH, "big") + value
+    return len(value).to_bytes(LENGTH, "big") + value
 
 
 def _read(raw: bytes, at: int) -> tuple[bytes, int]:
     """Return the field at a place, and where the next one begins."""
-    begin = at + _LENGTH
+    begin = at + LENGTH
     end = begin + int.from_bytes(raw[at:begin], "big")
     if begin > len(raw) or end > len(raw):
         raise DecryptionFailedError(_CUT_OFF)
     return raw[begin:end], end
 
 
-def _decoded(body: bytes) -> bytes:
+def read_base64(body: bytes) -> bytes:
     """Return the bytes of a body; each message has one text only.
 
     The decoder of JSON texts is twice as fast as that of the standard library. It knows escapes, and
     does not look at the bits that the last character has too many: both are refused here.
+
+    Raises:
+        DecryptionFailedError: It is no Base64, or not the one text for these bytes.
     """
     try:
         raw = b"" if b"\\" in body else _BASE64.decode(b'"%b"' % body)

@@ -1,21 +1,28 @@
-"""The key service that the options of a transport name."""
+"""The key service that the options of a transport name, and the cipher of stores that works with it."""
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
+from sourceflow.resilience.task_scope import TaskScope
 from sourceflow.transports.aws.client import KmsClient, open_http_client, resolve_endpoint
 from sourceflow.transports.aws.encryption.kms_provider import KmsKeyProvider
+from sourceflow.transports.aws.encryption.lasting_keys import LastingKeys
+from sourceflow.transports.aws.encryption.receiving_cache import ReceivingCache
+from sourceflow.transports.aws.encryption.record_cipher import EnvelopeRecordCipher
+from sourceflow.transports.aws.encryption.record_format import RECORD_PREFIX
+from sourceflow.transports.aws.encryption.sending_cache import KeyLimits, SendingCache
 
 if TYPE_CHECKING:
-    from contextlib import AsyncExitStack
+    from collections.abc import AsyncIterator
 
     from sourceflow.clock import Clock
     from sourceflow.transports.aws.client import CredentialsProvider, RetryPolicy
     from sourceflow.transports.aws.encryption.key_provider import KeyProvider
     from sourceflow.transports.aws.options import AwsOptions
 
-__all__ = ("open_keys",)
+__all__ = ("open_keys", "open_record_cipher")
 
 
 async def open_keys(
@@ -49,3 +56,45 @@ async def open_keys(
         decrypt_key_ids=options.decrypt_key_ids,
         clock=clock,
     )
+
+
+@asynccontextmanager
+async def open_record_cipher(
+    options: AwsOptions,
+    keys: KeyProvider | None,
+    *,
+    credentials: CredentialsProvider,
+    app: str,
+    clock: Clock,
+) -> AsyncIterator[EnvelopeRecordCipher | None]:
+    """Open what encrypts and decrypts what stores keep; None where there is no key service.
+
+    Its connections and data keys are its own: stores open before the transport and close after it.
+
+    Args:
+        options: Name the keys of KMS.
+        keys: Another key service; None is KMS.
+        credentials: Whose requests to KMS these are.
+        app: The App's name.
+        clock: The time.
+    """
+    async with AsyncExitStack() as stack:
+        opened = await open_keys(options, keys, stack, credentials=credentials, clock=clock)
+        if opened is None:
+            yield None
+            return
+        tasks = await stack.enter_async_context(TaskScope())
+        lifetime = options.data_key_lifetime
+        sending = SendingCache(
+            LastingKeys(opened, clock),
+            tasks=tasks,
+            clock=clock,
+            limits=KeyLimits(lifetime=lifetime),
+            prefix=RECORD_PREFIX,
+        )
+        yield EnvelopeRecordCipher(
+            source=f"/{app}",
+            sending=sending if options.encrypt_at_rest else None,
+            receiving=ReceivingCache(opened, tasks=tasks, clock=clock, lifetime=lifetime),
+            clock=clock,
+        )

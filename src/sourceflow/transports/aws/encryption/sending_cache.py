@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sourceflow.errors import DependencyError
 from sourceflow.transports.aws.encryption.aes import Aes
-from sourceflow.transports.aws.encryption.format import KeySection, write_key_section
+from sourceflow.transports.aws.encryption.format import PREFIX, KeySection, write_key_section
 from sourceflow.transports.aws.encryption.key_provider import asking, key_context
 from sourceflow.transports.aws.encryption.single_flight import SingleFlight
 
@@ -112,6 +112,7 @@ class SendingCache:
         tasks: Runs the calls.
         clock: The time.
         limits: How much one key is used for.
+        prefix: What everything that they encrypt begins with.
 
     Attributes:
         hits: Keys that were given out without asking for one.
@@ -119,9 +120,16 @@ class SendingCache:
     """
 
     def __init__(
-        self, keys: KeyProvider, *, tasks: TaskScope, clock: Clock, limits: KeyLimits
+        self,
+        keys: KeyProvider,
+        *,
+        tasks: TaskScope,
+        clock: Clock,
+        limits: KeyLimits,
+        prefix: bytes = PREFIX,
     ) -> None:
         self._keys = keys
+        self._prefix = prefix
         self._clock = clock
         self._limits = limits
         self._kept: OrderedDict[_Purpose, SendingKey] = OrderedDict()
@@ -173,7 +181,7 @@ class SendingCache:
                 section = KeySection(made.key_id, made.encrypted, source, destination)
                 key = SendingKey(
                     Aes(made.plaintext),
-                    write_key_section(section),
+                    write_key_section(section, self._prefix),
                     limits=self._limits,
                     now=self._clock.monotonic(),
                 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sourceflow.bus.changes import Destination
 from sourceflow.bus.ports import HealthCheck
 from sourceflow.errors import AwsError
-from sourceflow.transports.aws.encryption import encrypted_destinations
+from sourceflow.transports.aws.encryption import STORES, encrypted_destinations
 from sourceflow.transports.aws.health.circuits import look_at_circuits
 from sourceflow.transports.aws.health.judging import judge
 from sourceflow.transports.aws.health.keys import KeyHealth, KeyUse
@@ -190,6 +190,9 @@ class AwsHealth:
                 *(Destination("topic", plan.name) for plan in self._plan.topics if plan.queue),
             )
         ]
+        if self._options.encrypt_at_rest:
+            encrypts.append(STORES)
+            decrypts.append(STORES)
         use = KeyUse(
             source=f"/{self._app}",
             encrypts=encrypts,

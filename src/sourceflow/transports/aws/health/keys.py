@@ -33,8 +33,9 @@ class KeyUse:
 
     Attributes:
         source: The source of what it sends, ``/{app}``.
-        encrypts: ARNs of the queues and topics that it sends to encrypted.
-        decrypts: ARNs of the queues and topics whose messages it receives.
+        encrypts: ARNs of the queues and topics that it sends to encrypted; ``stores`` where it
+            encrypts those.
+        decrypts: ARNs of the queues and topics whose messages it receives; ``stores`` likewise.
         latest: Returns the data key that was decrypted last.
     """
 

@@ -60,8 +60,9 @@ def key_statements(
     destinations: Sequence[str] = (),
     origins: Sequence[str] = (),
     encrypt_sid: str = "Encrypt",
+    decrypt_sid: str = "Decrypt",
 ) -> Iterator[Statement]:
-    """Return what messages that travel encrypted need.
+    """Return what messages that travel encrypted need, or stores that are encrypted.
 
     Args:
         encrypts: Keys that make data keys.
@@ -70,13 +71,14 @@ def key_statements(
         destinations: ARNs of the queues and topics that messages are encrypted for.
         origins: ARNs of the queues and topics that encrypted messages arrive from.
         encrypt_sid: What the statement about encrypting is called.
+        decrypt_sid: What the statement about decrypting is called.
     """
     made = {**({} if source is None else {_SOURCE: source}), **_context(destinations)}
     if encrypts:
         yield from _statements(encrypt_sid, "kms:GenerateDataKey", encrypts, made, by_request=True)
     if decrypts:
         yield from _statements(
-            "Decrypt", "kms:Decrypt", decrypts, _context(origins), by_request=False
+            decrypt_sid, "kms:Decrypt", decrypts, _context(origins), by_request=False
         )
         named = [key for key in decrypts if not key.is_arn]
         yield from _statements("FindKeys", "kms:DescribeKey", named, {}, by_request=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
+from sourceflow.transports.aws.encryption import STORES
 from sourceflow.transports.aws.permissions.keys import key_statements
 from sourceflow.transports.aws.permissions.statement import Statement, without_repeats
 
@@ -45,6 +46,7 @@ def _sender(needs: Needs) -> Iterator[Statement]:
     quiet = needs.without_listening()
     yield from _find(quiet)
     yield from _send(quiet)
+    yield from _keep(quiet)
 
 
 def _worker(needs: Needs) -> Iterator[Statement]:
@@ -56,6 +58,7 @@ def _worker(needs: Needs) -> Iterator[Statement]:
     yield from _about("GiveUp", ["sqs:SendMessage"], needs.dead_letters)
     if needs.listened:
         yield from key_statements(decrypts=needs.decrypting_keys, origins=needs.origins)
+    yield from _keep(needs)
     yield from _watch(needs)
 
 
@@ -64,6 +67,7 @@ def _operator(needs: Needs) -> Iterator[Statement]:
     actions = ["sqs:GetQueueAttributes", *TAKE, "sqs:PurgeQueue"]
     yield from _about("HandleDeadLetters", actions, needs.dead_letters)
     yield from _about("MoveDeadLetters", MOVE, needs.standard_dead_letters)
+    yield from _keep(needs)
     yield from _about("SendAgain", ["sqs:SendMessage"], needs.queues)
     yield from key_statements(
         encrypts=needs.encrypting_keys if needs.queues else (),
@@ -100,6 +104,20 @@ def _send(needs: Needs) -> Iterator[Statement]:
             encrypts=needs.encrypting_keys,
             source=f"/{needs.app}",
             destinations=needs.encrypted,
+        )
+
+
+def _keep(needs: Needs) -> Iterator[Statement]:
+    """Use stores that are encrypted: what one App has written there, others may read."""
+    if needs.options.encrypt_at_rest:
+        yield from key_statements(
+            encrypts=needs.encrypting_keys,
+            decrypts=needs.decrypting_keys,
+            source=f"/{needs.app}",
+            destinations=(STORES,),
+            origins=(STORES,),
+            encrypt_sid="EncryptStores",
+            decrypt_sid="DecryptStores",
         )
 
 

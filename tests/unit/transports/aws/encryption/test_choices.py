@@ -81,6 +81,8 @@ def test_a_queue_overrides_what_the_options_require():
         {"enable_encryption": True, "kms_key_id": "alias/orders"},
         {"enable_encryption": True, "keys": LocalKeyProvider()},
         {"require_encryption": True, "decrypt_key_ids": ("alias/orders",)},
+        {"encrypt_at_rest": True, "kms_key_id": "alias/orders"},
+        {"encrypt_at_rest": True, "keys": LocalKeyProvider()},
         {"kms_key_id": "alias/orders"},
         {},
     ],
@@ -95,6 +97,8 @@ def test_one_key_service_is_enough(given):
         ({"enable_encryption": True}, "no key to encrypt queue:pay, topic:paid with"),
         ({"enable_encryption": True, "decrypt_key_ids": ("k",)}, "no key to encrypt"),
         ({"require_encryption": True}, "pay is required to be encrypted, and there is no key"),
+        ({"encrypt_at_rest": True}, "encrypt_at_rest has no key to encrypt the stores with"),
+        ({"encrypt_at_rest": True, "decrypt_key_ids": ("k",)}, "encrypt_at_rest has no key"),
         ({"keys": LocalKeyProvider(), "kms_key_id": "k"}, "either `keys` or AWS KMS"),
         ({"keys": LocalKeyProvider(), "decrypt_key_ids": ("k",)}, "either `keys` or AWS KMS"),
     ],
@@ -119,3 +123,7 @@ def test_a_route_that_encrypts_without_a_key_is_refused():
 def test_a_transport_tells_what_it_encrypts():
     described = transport(everything, enable_encryption=True, kms_key_id="k").describe()
     assert described["encrypts"] == ["queue:pay", "topic:paid"]
+    assert not described["encrypts_at_rest"]
+    described = transport(everything, encrypt_at_rest=True, kms_key_id="k").describe()
+    assert described["encrypts"] == []
+    assert described["encrypts_at_rest"]

@@ -307,6 +307,27 @@ def test_only_what_is_sent_encrypted_needs_data_keys():
     assert "kms:Decrypt" in permissions(kms_key_id=f"{KMS}1").actions
 
 
+@pytest.mark.parametrize("role", ["sender", "worker", "operator"])
+@pytest.mark.parametrize("mode", ["production", "development"])
+def test_who_opens_encrypted_stores_uses_the_key_for_them_alone(role, mode):
+    found = permissions(role=role, mode=mode, encrypt_at_rest=True, kms_key_id=f"{KMS}1")
+    about = "kms:EncryptionContext:"
+    stores = {f"{about}source": "/bank", f"{about}destination": "stores"}
+    read = {f"{about}destination": "stores"}
+    if mode == "development":
+        stores = read = {}
+    for action, context in (("kms:GenerateDataKey", stores), ("kms:Decrypt", read)):
+        assert ({"StringEquals": context} if context else {}) in condition(found, action)
+    assert {"key/1"} == table(found)["kms:Decrypt"] == table(found)["kms:GenerateDataKey"]
+    sids = [each.sid for each in found.statements]
+    assert len(set(sids)) == len(sids)
+
+
+def test_who_makes_queues_needs_no_key_of_the_stores():
+    found = permissions(role="provisioner", encrypt_at_rest=True, kms_key_id=f"{KMS}1")
+    assert not any(action.startswith("kms:") for action in found.actions)
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_another_key_service_needs_no_right_to_kms(role):
     found = permissions(role=role, keys=LocalKeyProvider(), enable_encryption=True)
