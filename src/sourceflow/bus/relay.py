@@ -241,6 +241,7 @@ class Relay:
             envelope = row.envelope
             tell(
                 SEND_RETRIED,
+                trace=envelope.trace,
                 message_id=envelope.id,
                 correlation_id=envelope.correlation_id,
                 message_type=envelope.type_name,
@@ -277,6 +278,7 @@ class Relay:
                 delay = _delay(tries, error)
                 tell(
                     MESSAGE_RETRIED,
+                    trace=row.envelope.trace,
                     message_id=row.envelope.id,
                     message_type=row.envelope.type_name,
                     source=local_source(row.destination),

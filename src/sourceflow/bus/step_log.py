@@ -10,6 +10,7 @@ import msgspec
 
 from sourceflow.bus.dead_letter import describe_error
 from sourceflow.bus.observer import Observer
+from sourceflow.messages import TraceContext
 from sourceflow.telemetry.lines import (
     COMMAND_HANDLED,
     COMMAND_SENT,
@@ -19,9 +20,12 @@ from sourceflow.telemetry.lines import (
     LOGGER,
     MESSAGE_DEAD_LETTERED,
     MESSAGE_RECEIVED,
+    TRACE,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sourceflow.bus.changes import Destination
     from sourceflow.bus.dead_letter import DeadLetter
     from sourceflow.bus.ports import Delivery
@@ -33,6 +37,8 @@ __all__ = ("Described", "StepLog", "tell")
 log = logging.getLogger(LOGGER)
 
 _DEBUG: Final = logging.DEBUG
+_TRACEPARENT: Final = "traceparent"
+"""The message attribute that says where in its trace a message was sent (W3C Trace Context)."""
 
 
 class Described:
@@ -53,19 +59,28 @@ class Described:
         return describe_error(self._error, self._message)
 
 
-def tell(line: Line, **values: object) -> None:
+def tell(line: Line, *, trace: TraceContext | None = None, **values: object) -> None:
     """Write a line, if its level is on.
 
     Args:
         line: Which one.
+        trace: Where in its trace the message is.
         values: Its fields, all of them. None says that there is none.
     """
     if log.isEnabledFor(line.level):
-        _write(line, values)
+        _write(line, values, trace)
 
 
 class StepLog(Observer):
-    """Tells of the steps that observers are told of."""
+    """Tells of the steps that observers are told of.
+
+    Args:
+        current: Returns what is under way here; None where nobody traces. A message then still
+            says in which trace it was made.
+    """
+
+    def __init__(self, current: Callable[[], TraceContext | None] | None = None) -> None:
+        self._current = current
 
     def sent(
         self, envelope: Envelope[Any], destination: Destination, error: Exception | None
@@ -73,7 +88,8 @@ class StepLog(Observer):
         """A message left; one that did not is told of by whoever tries again, or gets the error."""
         if error is None and log.isEnabledFor(_DEBUG):
             line = COMMAND_SENT if envelope.kind == "command" else EVENT_PUBLISHED
-            _write(line, {**_identity(envelope), "destination": destination.name})
+            values = {**_identity(envelope), "destination": destination.name}
+            _write(line, values, self._trace(envelope))
 
     def received(self, delivery: Delivery) -> None:
         """A message arrived."""
@@ -85,28 +101,30 @@ class StepLog(Observer):
                 "message_type": found.type or delivery.type_hint,
             }
             more = {"source": delivery.origin, "attempt": delivery.attempt}
-            _write(MESSAGE_RECEIVED, {**values, **more})
+            _write(MESSAGE_RECEIVED, {**values, **more}, self._trace(delivery))
 
     def handled(self, envelope: Envelope[Any], sequence: int | None, seconds: float) -> None:
         """A command took effect."""
         if log.isEnabledFor(_DEBUG):
             more = {"sequence": sequence, "seconds": round(seconds, 6)}
-            _write(COMMAND_HANDLED, {**_identity(envelope), **more})
+            _write(COMMAND_HANDLED, {**_identity(envelope), **more}, self._trace(envelope))
 
     def projected(self, envelope: Envelope[Any], subscriber: str) -> None:
         """A subscriber has done its work."""
         if log.isEnabledFor(_DEBUG):
-            _write(EVENT_PROJECTED, {**_identity(envelope), "subscriber": subscriber})
+            values = {**_identity(envelope), "subscriber": subscriber}
+            _write(EVENT_PROJECTED, values, self._trace(envelope))
 
     def duplicate(self, envelope: Envelope[Any]) -> None:
         """A message came again."""
         if log.isEnabledFor(_DEBUG):
-            _write(DUPLICATE_IGNORED, _identity(envelope))
+            _write(DUPLICATE_IGNORED, _identity(envelope), self._trace(envelope))
 
     def dead_lettered(self, letter: DeadLetter) -> None:
         """A message was given up."""
         tell(
             MESSAGE_DEAD_LETTERED,
+            trace=TraceContext.read(letter.attributes.get(_TRACEPARENT)),
             message_id=letter.message_id,
             message_type=letter.type_name or None,
             source=letter.source,
@@ -114,6 +132,11 @@ class StepLog(Observer):
             reason=letter.reason,
             error=letter.error,
         )
+
+    def _trace(self, of: Envelope[Any] | Delivery) -> TraceContext | None:
+        """Return where in its trace a message is: what is under way, or what it was made in."""
+        current = None if self._current is None else self._current()
+        return of.trace if current is None else current
 
 
 def _identity(envelope: Envelope[Any]) -> dict[str, object]:
@@ -143,13 +166,16 @@ def _head_of(body: bytes) -> _Head:
         return _NO_HEAD
 
 
-def _write(line: Line, values: dict[str, object]) -> None:
+def _write(line: Line, values: dict[str, object], trace: TraceContext | None) -> None:
     told = {
         name: str(each) if isinstance(each, Described) else each for name, each in values.items()
     }
-    texts = [_text(told[field.name]) for field in line.fields]
+    more = () if trace is None else TRACE
+    if trace is not None:
+        told |= {"trace_id": trace.trace_id, "span_id": trace.span_id}
+    texts = [_text(told[field.name]) for field in (*line.fields, *more)]
     extra = {name: each for name, each in told.items() if each is not None}
-    log.log(line.level, line.template, *texts, extra={"event": line.name, **extra})
+    log.log(line.level, line.template(*more), *texts, extra={"event": line.name, **extra})
 
 
 def _text(value: object) -> str:

@@ -104,7 +104,7 @@ class Engine:
         self._following = UNFOLLOWED if telemetry is None else telemetry.instrument(wiring, clock)
         following = self._following.observer
         observers = (observer,) if following is None else (following, observer)
-        self._user_observer = Observers((StepLog(), *observers))
+        self._user_observer = Observers((StepLog(self._following.current), *observers))
         self._codec = self._following.codec(wiring.registry)
         self._followed_stores = self._following.stores(stores)
         self._stack = AsyncExitStack()

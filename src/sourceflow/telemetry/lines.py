@@ -9,7 +9,7 @@ import logging
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ("FIELDS", "LINES", "LOGGER", "Field", "Line")
+__all__ = ("FIELDS", "LINES", "LOGGER", "TRACE", "Field", "Line")
 
 LOGGER: Final = "sourceflow.steps"
 """The logger of all steps. What else is to be told has the logger of its module, below ``sourceflow``."""
@@ -39,7 +39,8 @@ class Line:
         name: How its text begins; the record has it as ``event``.
         level: The level of ``logging``.
         description: When it is written.
-        fields: What it says, in the order of its text.
+        fields: What it says, in the order of its text. Where a message belongs to a trace, ``TRACE``
+            stands behind them.
     """
 
     name: str
@@ -47,10 +48,9 @@ class Line:
     description: str
     fields: tuple[Field, ...]
 
-    @property
-    def template(self) -> str:
-        """The text before its values are put in."""
-        return " ".join((self.name, *(f"{field}=%s" for field in self.fields)))
+    def template(self, *more: Field) -> str:
+        """Return the text before its values are put in, and those of further fields."""
+        return " ".join((self.name, *(f"{field}=%s" for field in (*self.fields, *more))))
 
 
 # --- Fields ---------------------------------------------------------------------------------------
@@ -69,6 +69,11 @@ SECONDS: Final = Field("seconds", "How long it took.")
 DELAY: Final = Field("delay", "Seconds until it is tried again.")
 REASON: Final = Field("reason", "Why it was given up.")
 ERROR: Final = Field("error", "What happened, without sensitive values of the message.")
+TRACE_ID: Final = Field("trace_id", "The trace that it belongs to, if it belongs to one.")
+SPAN_ID: Final = Field("span_id", "What was under way there, or what the message was made in.")
+
+TRACE: Final = (TRACE_ID, SPAN_ID)
+"""What stands behind the fields of each line where there is a trace."""
 
 FIELDS: Final = tuple(each for each in vars().copy().values() if isinstance(each, Field))
 """Every field."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import re
+from datetime import UTC, datetime
 from typing import Annotated
 
+import msgspec
 import pytest
 
 from sourceflow import (
@@ -26,10 +28,13 @@ from sourceflow import (
     subscribes,
 )
 from sourceflow.bus import step_log
+from sourceflow.bus.changes import Destination
+from sourceflow.bus.dead_letter import DeadLetter
 from sourceflow.bus.ports import Delivery
-from sourceflow.bus.step_log import Described, tell
+from sourceflow.bus.step_log import Described, StepLog, tell
 from sourceflow.errors import DependencyError
-from sourceflow.telemetry.lines import FIELDS, LINES, LOGGER, MESSAGE_RETRIED, WORK_RESUMED
+from sourceflow.messages import TraceContext
+from sourceflow.telemetry.lines import FIELDS, LINES, LOGGER, MESSAGE_RETRIED, TRACE, WORK_RESUMED
 
 NUMBER = "4111-1111-1111-1234"
 
@@ -115,11 +120,11 @@ def lines(caplog):
                 (line,) = [each for each in LINES if each.name == record.event]
                 assert record.levelno == line.level
                 told = {name: getattr(record, name, None) for name in map(str, FIELDS)}
-                assert {name for name, value in told.items() if value is not None} <= set(
-                    map(str, line.fields)
-                )
+                fields = [*line.fields, *(TRACE if told["trace_id"] else ())]
+                said = {name for name, value in told.items() if value is not None}
+                assert said <= {str(each) for each in fields}
                 assert parsed(record.getMessage(), line) == {
-                    str(each): shown(told[str(each)]) for each in line.fields
+                    str(each): shown(told[str(each)]) for each in fields
                 }
                 found.append({"event": line.name, **told})
         return found
@@ -133,7 +138,7 @@ def shown(value):
 
 def parsed(text, line):
     """Read a line, as programs do that know no more than how its values are quoted."""
-    assert "\n" not in text
+    assert text.splitlines() == [text]
     assert text.startswith(line.name + " ")
     found = re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)', text.removeprefix(line.name))
     return {name: json.loads(each) if each[:1] == '"' else each for name, each in found}
@@ -247,13 +252,50 @@ async def test_of_what_cannot_be_read_a_line_says_what_stands_beside_it(bench, l
     }
 
 
+TRACED = TraceContext(f"00-{'a' * 32}-{'b' * 16}-01")
+NOW = TraceContext(f"00-{'a' * 32}-{'c' * 16}-01")
+LOST = {"traceparent": TRACED.traceparent}
+
+
+@pytest.mark.parametrize("current", [None, lambda: None, lambda: NOW])
+async def test_a_line_of_a_message_in_a_trace_says_where_it_is(bench, lines, current):
+    command = msgspec.structs.replace(bench.envelope(Pay(id="a")), trace=TRACED)
+    log = StepLog(current)
+    log.sent(command, Destination("queue", "pay.fifo"), None)
+    log.received(msgspec.structs.replace(bench.delivery(command), trace=TRACED))
+    log.handled(command, 1, 0.5)
+    log.projected(command, "Rows.paid")
+    log.duplicate(command)
+
+    span = NOW.span_id if current is not None and current() else TRACED.span_id
+    assert [(each["trace_id"], each["span_id"]) for each in lines()] == [("a" * 32, span)] * 5
+
+
+@pytest.mark.parametrize(("attributes", "told"), [(LOST, "a" * 32), ({}, None)])
+async def test_a_line_of_a_dead_letter_names_the_trace_it_was_sent_in(lines, attributes, told):
+    letter = DeadLetter(
+        source="pay.fifo",
+        message_id="m-1",
+        type_name="",
+        reason="Rejected",
+        error="",
+        body=b"",
+        attributes=attributes,
+        time=datetime(2026, 1, 1, tzinfo=UTC),
+        attempts=1,
+    )
+    StepLog().dead_lettered(letter)
+
+    assert [each["trace_id"] for each in lines()] == [told]
+
+
 def test_every_field_has_a_value_of_its_own_in_the_record():
     reserved = vars(logging.makeLogRecord({})).keys() | {"message", "asctime", "event"}
 
     assert len({*map(str, FIELDS)}) == len(FIELDS)
     assert not reserved & {*map(str, FIELDS)}
     assert len({line.name for line in LINES}) == len(LINES)
-    assert {field for line in LINES for field in line.fields} == set(FIELDS)
+    assert {field for line in LINES for field in line.fields} | {*TRACE} == set(FIELDS)
 
 
 class CostlyError(Exception):

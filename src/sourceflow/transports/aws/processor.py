@@ -230,6 +230,7 @@ class Processor:
         arrived = read_arrived(lease.message, self._options.topics)
         tell(
             MESSAGE_RETRIED,
+            trace=arrived.trace,
             message_id=envelope_id(arrived.body) or lease.message.message_id,
             message_type=arrived.type_hint,
             source=self._options.name,
