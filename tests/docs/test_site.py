@@ -11,6 +11,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+pytestmark = pytest.mark.timeout(600)
+
+#: Seconds that a build may take: about eight on an idle machine.
+BUILDS_WITHIN = 500
 #: Pages that the list of decisions leads to, instead of the navigation.
 LISTED = "docs/adr/"
 
@@ -27,7 +31,7 @@ def site(root, tmp_path_factory):
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=BUILDS_WITHIN,
     )
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr
