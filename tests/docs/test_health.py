@@ -19,7 +19,7 @@ from sourceflow import (
     handles,
     subscribes,
 )
-from sourceflow.stores.sql import SqlStores
+from sourceflow.stores.sql import SqlIdempotency, SqlStores
 from sourceflow.testing import LocalAws
 from sourceflow.transports.aws import AwsOptions, AwsTransport, LocalKeyProvider
 
@@ -79,8 +79,14 @@ async def reported(request, tmp_path):
             credentials=local.static_credentials(),
             keys=None if key else LocalKeyProvider(),
         )
-        stores = SqlStores(f"sqlite:///{tmp_path}/rail.db")
-        async with App([TrainSaga, Trains], name="rail", stores=stores).use(transport) as app:
+        url = f"sqlite:///{tmp_path}/rail.db"
+        app = App(
+            [TrainSaga, Trains],
+            name="rail",
+            stores=SqlStores(url),
+            idempotency=SqlIdempotency(url),
+        )
+        async with app.use(transport):
             local.calls.clear()
             report = await app.health()
             yield report, set(local.calls) - {"ReceiveMessage"}

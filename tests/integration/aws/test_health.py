@@ -322,7 +322,10 @@ class TestOnLocalAws:
                 "ListSubscriptionsByTopic",
                 "it is not looked at: ListSubscriptionsByTopic is denied",
             ),
-            ("GetSubscriptionAttributes", "subscribed"),
+            (
+                "GetSubscriptionAttributes",
+                "subscribed; not looked at further: GetSubscriptionAttributes is denied",
+            ),
         ],
     )
     async def test_a_right_that_a_worker_does_not_need_may_be_denied(
@@ -364,6 +367,7 @@ class TestOnLocalAws:
             for _ in range(2):
                 status, entries = await look(app)
                 assert status is HEALTHY, entries
+            assert [each for each in entries.values() if "denied" in each.detail] == []
             assert entries["kms"].detail.startswith("it can encrypt")
 
     async def test_a_queue_that_may_not_be_looked_at_is_not_red(self, cloud):

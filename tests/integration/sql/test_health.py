@@ -13,6 +13,7 @@ from database_gate import DatabaseGate
 from databases import PRODUCTS, SqlDatabase, own_database
 from file_lock import locked
 from sourceflow import App, Command, Entity, HealthStatus, Key, Saga, handles
+from sourceflow.stores.sql import SqlIdempotency
 
 HEALTHY, DEGRADED, UNHEALTHY = HealthStatus
 
@@ -126,6 +127,17 @@ async def test_a_file_that_is_gone_is_red_and_green_when_it_is_back(file):
 
         move(path.with_suffix(".away"), path)
         assert (await database_entry(app)).status is HEALTHY
+
+
+async def test_the_database_of_the_idempotency_service_is_looked_at_too(file):
+    path = Path(file.path)
+    service = SqlIdempotency(file.url)
+    async with App([], name="clock", idempotency=service) as app:
+        assert (await app.health()).status is HEALTHY
+        move(path, path.with_suffix(".away"))
+        report = await app.health()
+
+    assert [each.name for each in report.entries if each.status is UNHEALTHY] == ["idempotency"]
 
 
 async def test_tables_that_are_gone_are_red(database):

@@ -9,9 +9,9 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
-from sqlalchemy import bindparam, case, delete, func, select, update
+from sqlalchemy import bindparam, case, delete, false, func, select, update
 
-from sourceflow.bus.ports import ClaimState, IdempotencyStatistics, KeyClaim
+from sourceflow.bus.ports import ClaimState, Finding, HealthCheck, IdempotencyStatistics, KeyClaim
 from sourceflow.bus.ports.idempotency import DAY
 from sourceflow.clock import SystemClock
 from sourceflow.errors import NotRunningError
@@ -22,6 +22,9 @@ from sourceflow.stores.sql.schema import PREFIX, build_schema
 from sourceflow.stores.sql.url import parse_url
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sourceflow.bus.ports import HealthOptions
     from sourceflow.clock import Clock
     from sourceflow.stores.sql.database import Database
     from sourceflow.stores.sql.schema import Schema
@@ -189,6 +192,15 @@ class SqlIdempotency:
         """Delete everything that has expired, in batches; return how many keys that were."""
         return await self._open_keys.expiry.delete(self._clock.now())
 
+    def health_checks(self, options: HealthOptions) -> Sequence[HealthCheck]:  # noqa: ARG002 - the port's
+        """Return the check of its database, where a health report needs one."""
+        return (HealthCheck("idempotency", self._look),)
+
+    async def _look(self) -> Finding:
+        keys = self._open_keys
+        await keys.database.probe(keys.sql.write_nothing)
+        return Finding.healthy(f"{self._url} takes writes")
+
     async def _write(self, name: str, key: str, **values: Any) -> list[Any]:
         keys = self._open_keys
         statement: Statement = getattr(keys.sql, name)
@@ -246,6 +258,11 @@ class _KeyStatements(Statements):
                 },
             ).returning(table.c.owner, table.c.expires)
         )
+
+    @cached_property
+    def write_nothing(self) -> Statement:
+        """Ask to write, and touch no row."""
+        return self._compile(delete(self._schema.idempotency).where(false()))
 
     @cached_property
     def extend(self) -> Statement:

@@ -12,7 +12,7 @@ from sourceflow.transports.aws.provisioning import is_missing
 if TYPE_CHECKING:
     from sourceflow.errors import AwsError
 
-__all__ = ("answers", "is_denied", "judge", "not_looked_at")
+__all__ = ("answers", "denial", "is_denied", "judge", "not_looked_at")
 
 _DENIALS: Final = ("accessdenied", "authorizationerror", "unauthorizedoperation")
 
@@ -20,6 +20,11 @@ _DENIALS: Final = ("accessdenied", "authorizationerror", "unauthorizedoperation"
 def is_denied(error: AwsError) -> bool:
     """Whether AWS says that this role may not do that."""
     return error.status == HTTPStatus.FORBIDDEN or error.code.lower().startswith(_DENIALS)
+
+
+def denial(error: AwsError) -> str:
+    """Return which right is missing."""
+    return f"{error.operation} is denied"
 
 
 def answers(error: AwsError) -> bool:
@@ -39,10 +44,10 @@ def judge(error: AwsError, *, missing: str) -> Finding:
     if is_missing(error):
         return Finding.unhealthy(missing)
     if isinstance(error, AwsConfigurationError) and is_denied(error):
-        return Finding.degraded(f"it could not be looked at: {error.operation} is denied")
+        return Finding.degraded(f"it could not be looked at: {denial(error)}")
     return Finding.unhealthy(f"{type(error).__name__}: {error}")
 
 
 def not_looked_at(error: AwsError) -> Finding:
     """Return the finding where a right is denied that this App does not need for its work."""
-    return Finding.healthy(f"it is not looked at: {error.operation} is denied")
+    return Finding.healthy(f"it is not looked at: {denial(error)}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sourceflow.bus.ports import Finding
 from sourceflow.errors import AwsError
-from sourceflow.transports.aws.health.judging import is_denied, judge, not_looked_at
+from sourceflow.transports.aws.health.judging import denial, is_denied, judge, not_looked_at
 from sourceflow.transports.aws.provisioning import is_missing
 
 if TYPE_CHECKING:
@@ -64,22 +64,27 @@ class SubscriptionHealth:
             known = await self._look_at(self._subscription_arn)
             if known is not None:
                 return known
+        self._subscription_arn = None
         arn = await self._find()
         if arn is None:
             return _NOT_SUBSCRIBED
-        return await self._look_at(arn) or Finding.healthy("subscribed")
-
-    async def _look_at(self, arn: str) -> Finding | None:
-        """Look at one subscription; None where it is gone, or only the list can tell."""
-        self._subscription_arn = None
         try:
-            attributes = await self._sns.get_subscription_attributes(arn)
+            found = await self._look_at(arn)
         except AwsError as error:
-            if is_missing(error) or is_denied(error):
-                return None
+            if is_denied(error):  # the list has to do, each time
+                return Finding.healthy(f"subscribed; not looked at further: {denial(error)}")
             raise
         self._subscription_arn = arn
-        return _judge_attributes(attributes)
+        return _NOT_SUBSCRIBED if found is None else found
+
+    async def _look_at(self, arn: str) -> Finding | None:
+        """Look at one subscription; None where it is gone."""
+        try:
+            return _judge_attributes(await self._sns.get_subscription_attributes(arn))
+        except AwsError as error:
+            if is_missing(error):
+                return None
+            raise
 
     async def _find(self) -> str | None:
         token: str | None = None
