@@ -82,7 +82,7 @@ class Examination:
         return Finding.healthy(self._state)
 
     def cancel(self) -> None:
-        """End the checks that have not answered."""
+        """End the checks that are under way."""
         self._runner.cancel()
 
 

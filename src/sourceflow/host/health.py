@@ -82,7 +82,7 @@ class HealthRunner:
     check whose last run has not ended begins when it has, so there are never two of one that hang.
 
     Args:
-        tasks: Runs the checks; before the scope is left, ``cancel`` ends those that are late.
+        tasks: Runs the checks; before the scope is left, ``cancel`` ends those under way.
         clock: The time.
     """
 
@@ -90,6 +90,7 @@ class HealthRunner:
         self._tasks = tasks
         self._clock = clock
         self._late: dict[str, asyncio.Task[_Look]] = {}
+        self._running: set[asyncio.Task[_Look]] = set()
 
     async def run(
         self, checks: Iterable[HealthCheck], *, limit: float = LIMIT
@@ -121,13 +122,16 @@ class HealthRunner:
         ]
 
     def cancel(self) -> None:
-        """End the checks that have not answered."""
-        for task in self._late.values():
+        """End the checks that are under way."""
+        for task in self._running:
             task.cancel()
 
     def _start(self, check: HealthCheck) -> asyncio.Task[_Look]:
         look = _look(check, self._late.get(check.name), self._clock)
-        return self._tasks.create_task(look, name=f"sourceflow health {check.name}")
+        task = self._tasks.create_task(look, name=f"sourceflow health {check.name}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
 
     def _end(self, name: str, task: asyncio.Task[_Look]) -> None:
         if task.done():

@@ -116,7 +116,7 @@ async def aws():
 @pytest.fixture
 def start(aws, monkeypatch):
     monkeypatch.setattr(
-        "sourceflow.transports.aws.running.open_http_client", lambda *_: DirectHttp(aws)
+        "sourceflow.transports.aws.connections.open_http_client", lambda *_: DirectHttp(aws)
     )
 
     def start(queue, **options):

@@ -108,7 +108,9 @@ async def scene(monkeypatch):
     clock = ManualClock()
     async with LocalAws(clock=clock) as aws:  # its port is for botocore, which provisions
         http = CountingHttp(aws)
-        monkeypatch.setattr("sourceflow.transports.aws.running.open_http_client", lambda *_: http)
+        monkeypatch.setattr(
+            "sourceflow.transports.aws.connections.open_http_client", lambda *_: http
+        )
         yield Scene(aws, clock, http)
 
 

@@ -13,6 +13,7 @@ from sourceflow.bus.ports import Finding, HealthCheck
 from sourceflow.host.health import LIMIT, HealthRunner
 from sourceflow.resilience.task_scope import TaskScope
 from sourceflow.testing import ManualClock
+from sourceflow.testing.clock import settle
 
 HEALTHY, DEGRADED, UNHEALTHY = HealthStatus
 
@@ -296,6 +297,17 @@ class TestApp:
         async with app:
             await over(clock, app.health())
 
+        assert hanging.cancelled == 1
+
+    async def test_an_app_that_stops_does_not_wait_for_a_report(self, wire_with):
+        hanging = Hanging()
+        app = App([], name="shop", clock=ManualClock())
+        async with app.use(wire_with(Checked(hanging.check))):
+            reporting = asyncio.ensure_future(app.health())
+            await settle()
+        report = await reporting
+
+        assert report.entries[-1].detail == "what it asked was closed meanwhile"
         assert hanging.cancelled == 1
 
     async def test_what_runs_nowhere_can_be_inspected(self):

@@ -13,7 +13,7 @@ from sourceflow import App, Command, Discard, Entity, Key, Reject, Retry, Saga, 
 from sourceflow.bus.observer import Observer
 from sourceflow.errors import DependencyError
 from sourceflow.host import engine
-from sourceflow.transports.aws import AwsOptions, AwsTransport, running
+from sourceflow.transports.aws import AwsOptions, AwsTransport, connections, running
 from sourceflow.transports.aws.provisioning import Provisioned, ProvisionedQueue
 
 __all__ = ("FIFO", "STANDARD", "Job", "Order", "Script", "Worker")
@@ -218,7 +218,7 @@ class Worker:
 
     async def _run(self, started):
         with (
-            patch.object(running, "open_http_client", lambda *_: nullcontext(self.wire)),
+            patch.object(connections, "open_http_client", lambda *_: nullcontext(self.wire)),
             patch.object(running.Provisioner, "run", self._provisioned),
             patch.object(engine, "LoopWatchdog", nullcontext),  # a thread, in real time
         ):
