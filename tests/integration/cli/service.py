@@ -111,4 +111,5 @@ def app_on(stores: SqlStores, **options: object) -> App:
 
 app = app_on(SqlStores(os.environ["POST_DATABASE"]))
 wrong = App([Parcel], name="wrong")
+unheard = App([ParcelSaga], name="unheard")
 local = App([ParcelSaga, Weights, Parcels], name="local")

@@ -1,0 +1,170 @@
+"""What commands do with an App: open it without working, and find its parts by name."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sourceflow.bus.wiring import entity_name
+from sourceflow.domain.view import View
+from sourceflow.errors import MessageError
+from sourceflow.host.cli.exits import WrongInputError, exits
+from sourceflow.host.cli.target import load_app
+from sourceflow.messages import Codec, parse_key, state_info
+from sourceflow.transports.aws import AwsTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from sourceflow.bus.wiring import Wiring
+    from sourceflow.host.app import App
+    from sourceflow.messages import KeyType
+
+__all__ = (
+    "aws_of",
+    "choose",
+    "entity_of",
+    "key_of",
+    "message_of",
+    "operate",
+    "stdin_or",
+    "view_of",
+    "wiring_of",
+)
+
+ResultT = TypeVar("ResultT")
+
+
+def operate(
+    target: str, work: Callable[[App], Awaitable[ResultT]], *, needs_database: bool = False
+) -> ResultT:
+    """Open the App that ``MODULE:APP`` names without working, do something with it, and close it.
+
+    It ends as all commands do; see ``exits``.
+
+    Args:
+        target: Where the App is.
+        work: What is done.
+        needs_database: Whether that is about what the App has stored: with stores in memory that
+            is within the processes that run.
+    """
+    with exits():
+        app = load_app(target)
+        if needs_database and not app._stores.durable:  # noqa: SLF001 - part of the host
+            raise WrongInputError(
+                f"the App {app.name!r} has its stores in memory: another process finds nothing there"
+            )
+        return asyncio.run(_operate(app, work))
+    raise AssertionError("unreachable: errors end the command")
+
+
+async def _operate(app: App, work: Callable[[App], Awaitable[ResultT]]) -> ResultT:
+    async with app.operating():
+        return await work(app)
+
+
+def wiring_of(app: App) -> Wiring:
+    """Return who handles what in an App.
+
+    Raises:
+        WiringError: It is not sound.
+    """
+    assembly = app._assemble()  # noqa: SLF001 - part of the host
+    assembly.raise_faults()
+    return assembly.wiring
+
+
+def aws_of(app: App) -> AwsTransport:
+    """Return the transport of an App that uses AWS.
+
+    Raises:
+        WrongInputError: It does not.
+    """
+    if not isinstance(app.transport, AwsTransport):
+        raise WrongInputError(f"the App {app.name!r} does not use AWS: it has no AwsTransport")
+    return app.transport
+
+
+def choose(what: str, name: str, known: Mapping[str, ResultT]) -> ResultT:
+    """Return what has a name.
+
+    Raises:
+        WrongInputError: Nothing has; suggests a name that is near.
+    """
+    if name in known:
+        return known[name]
+    near = get_close_matches(name, known, n=1)
+    hint = f", did you mean {near[0]!r}?" if near else f": there are {_listed(known)}"
+    raise WrongInputError(f"the App has no {what} {name!r}{hint}")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names)) or "none"
+
+
+def entity_of(app: App, name: str) -> type[Any]:
+    """Return the entity type of a name.
+
+    Raises:
+        WrongInputError: No saga is of one.
+    """
+    types = (each.state_type for each in wiring_of(app).commands.values())
+    return choose("entity", name, {entity_name(each): each for each in types if each is not None})
+
+
+def view_of(app: App, name: str) -> type[View[Any]]:
+    """Return the view of a name.
+
+    Raises:
+        WrongInputError: There is none.
+    """
+    views = {each.__name__: each for each in wiring_of(app).arguments if issubclass(each, View)}
+    return choose("view", name, views)
+
+
+def key_of(entity_type: type[Any], text: str) -> KeyType:
+    """Return the key that a text stands for.
+
+    Raises:
+        WrongInputError: It stands for none of the entity's type.
+    """
+    key_type = state_info(entity_type).key_type
+    assert key_type is not None  # the App is sound
+    try:
+        return parse_key(text, key_type)
+    except ValueError:
+        raise WrongInputError(
+            f"the key of {entity_type.__name__} is of the type {key_type.__name__}"
+        ) from None
+
+
+def message_of(app: App, name: str, data: str, *, kind: str) -> Any:
+    """Return the message that JSON stands for.
+
+    Raises:
+        WrongInputError: There is no such type, it is of the other kind, or the JSON does not fit;
+            the text names the field and no value.
+    """
+    registry = wiring_of(app).registry
+    infos = {each: info for info in registry for each in info.names if info.kind == kind}
+    info = choose(kind, name, infos)
+    try:
+        return Codec(registry).decode_data(info.name, info.version, data.encode())
+    except UnicodeEncodeError:
+        raise WrongInputError(f"{name}: the JSON is not valid UTF-8") from None
+    except MessageError as error:
+        raise WrongInputError(f"{name}: {error}") from None
+
+
+def stdin_or(text: str) -> str:
+    """Return a text, or what standard input holds where it is ``-``."""
+    if text != "-":
+        return text
+    with exits():
+        try:
+            return sys.stdin.read()
+        except UnicodeDecodeError:
+            raise WrongInputError("standard input is not valid UTF-8") from None
+    raise AssertionError("unreachable: errors end the command")
