@@ -12,7 +12,6 @@ import typer.main
 
 import sourceflow
 from sourceflow import errors
-from sourceflow.host.cli.db import db
 from sourceflow.host.cli.program import program
 from sourceflow.telemetry.lines import LOGGER
 from sourceflow.telemetry.names import ATTRIBUTES, METRICS, SPANS
@@ -102,12 +101,20 @@ def test_commands_exist(document, commands):
         assert command in commands
 
 
-def test_commands_for_databases_exist_and_are_told(documents):
-    known = set(typer.main.get_command(db).commands)
-    pattern = re.compile(r"sourceflow db ([a-z]+)")
+GROUPS = {
+    name: set(command.commands)
+    for name, command in typer.main.get_command(program).commands.items()
+    if hasattr(command, "commands")
+}
 
-    assert {each for document in documents.values() for each in named(document, pattern)} <= known
-    assert set(named(documents["docs/cli.md"], pattern)) == known
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_commands_of_a_group_exist_and_are_told(group, documents):
+    pattern = re.compile(rf"sourceflow {group} ([a-z]+)")
+    told = {each for document in documents.values() for each in named(document, pattern)}
+
+    assert told <= GROUPS[group]
+    assert set(named(documents["docs/cli.md"], pattern)) == GROUPS[group]
 
 
 def test_every_command_has_a_section(commands, documents):

@@ -14,7 +14,7 @@ from sourceflow.testing import LocalAws
 
 PROGRAM = Path(sys.executable).parent / "sourceflow"
 SERVICE = Path(__file__).parent / "service.py"
-PATIENCE = 60
+PATIENCE = 100
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from sourceflow import (
 )
 from sourceflow.stores.sql import SqlStores
 from sourceflow.transports.aws import AwsOptions, AwsTransport
+from sourceflow.transports.aws.bus import Bus
 
 
 class Pack(Command):
@@ -92,7 +93,12 @@ class Parcels(Aggregate[Parcel]):
         await self.send(Stamp(parcel_id=event.parcel_id))
 
 
-def app_on(stores: SqlStores, **options: object) -> App:
+def app_on(stores: SqlStores, *topics: str, **options: object) -> App:
+    def configure(bus: Bus) -> None:
+        bus.send.command(Pack, queue="packing.fifo").listen.to.command_queue("packing.fifo")
+        for topic in topics:
+            bus.subscribe.to.topic(topic)
+
     transport = AwsTransport(
         AwsOptions(
             region="us-east-1",
@@ -102,14 +108,14 @@ def app_on(stores: SqlStores, **options: object) -> App:
             max_attempts=1,
             **options,
         ),
-        lambda bus: bus.send.command(Pack, queue="packing.fifo").listen.to.command_queue(
-            "packing.fifo"
-        ),
+        configure,
     )
     return App([ParcelSaga, Weights, Parcels], name="post", stores=stores).use(transport)
 
 
 app = app_on(SqlStores(os.environ["POST_DATABASE"]))
+subscribed = app_on(SqlStores(os.environ["POST_DATABASE"]), "weights")
+silent = app_on(SqlStores(os.environ["POST_DATABASE"]), enable_event_listener=False)
 wrong = App([Parcel], name="wrong")
 unheard = App([ParcelSaga], name="unheard")
 local = App([ParcelSaga, Weights, Parcels], name="local")

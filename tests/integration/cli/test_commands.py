@@ -9,6 +9,8 @@ from contextlib import closing
 
 import pytest
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # each command is a process of its own
+
 CARD = "4111 1111 1111 1111"
 APP = "post:app"
 
@@ -85,7 +87,7 @@ async def test_a_command_is_sent_and_not_handled_here(made):
 
     await work(made, lambda: packed(made) == ["p-1"])
     history = rows(await made.call("history", APP, "Parcel", "p-1", "--json"))
-    assert [(each["type"], each["message_id"]) for each in history][0] == ("Pack", "m-1")
+    assert ("Pack", "m-1") in [(each["type"], each["message_id"]) for each in history]
 
 
 @pytest.mark.parametrize(
@@ -233,3 +235,31 @@ async def test_parked_rows_are_listed_and_wait_again(made):
     again = await made.call("outbox", "retry", APP, str(row["position"]))
     assert "1 row(s) wait for a sender again" in again.out
     assert "nothing is parked" in (await made.call("outbox", "list", APP)).out
+
+
+async def test_resources_are_planned_made_and_pruned(folder, aws):
+    planned = rows(await folder.call("provision", APP, "--plan", "--json"))
+    assert {each["kind"] for each in planned} == {"queue", "dead letter queue"}
+    assert {each["what"] for each in planned} == {"missing"}
+    assert not any(name.startswith("Create") for name in aws.calls)
+    made = await folder.call("provision", APP)
+    assert "packing.fifo" in made.out
+    assert "everything is there already" in (await folder.call("provision", APP)).out
+    assert "nothing is left over" in (await folder.call("provision", APP, "--prune")).out
+
+    both = await folder.call("provision", APP, "--plan", "--prune", code=2)
+    assert "give --plan or --prune, not both" in both.err
+    assert "does not use AWS" in (await folder.call("provision", "post:local", code=2)).err
+
+
+async def test_what_is_left_over_is_removed_after_asking(folder):
+    await folder.call("provision", "post:subscribed")
+    unasked = await folder.call("provision", APP, "--prune", code=2)
+    assert "nothing was removed: --yes does it unasked" in unasked.err
+    assert "post-events" in unasked.out
+
+    pruned = rows(await folder.call("provision", APP, "--prune", "--yes", "--json"))
+    assert [each["what"] for each in pruned] == ["removed"] * 4
+    assert "nothing is left over" in (await folder.call("provision", APP, "--prune")).out
+    silent = await folder.call("provision", "post:silent", "--prune", code=2)
+    assert "does not listen to events as it is configured here" in silent.err

@@ -11,6 +11,8 @@ import pytest
 
 from sourceflow.transports.aws import AwsOptions, AwsTransport
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # each command is a process of its own
+
 
 class Sender:
     """Sends to the service's queue, from the test's own process."""

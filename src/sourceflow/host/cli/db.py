@@ -21,7 +21,7 @@ __all__ = ("db",)
 Url = Annotated[
     str,
     typer.Option(
-        envvar="SOURCEFLOW_DATABASE_URL",
+        envvar=["SOURCEFLOW_DATABASE_URL", "SOURCEFLOW_STORES_URL"],
         help="Where the database is: sqlite:///orders.db, postgresql://user@host/orders.",
     ),
 ]

@@ -8,7 +8,7 @@ import typer
 
 from sourceflow.bus.dead_letter import DeadLetterFilter
 from sourceflow.errors import MessageError
-from sourceflow.host.cli.exits import WrongInputError, exits, fail
+from sourceflow.host.cli.exits import WrongInputError, fail
 from sourceflow.host.cli.letters import (
     LOCAL,
     local_letters,
@@ -18,7 +18,7 @@ from sourceflow.host.cli.letters import (
     shown_local,
 )
 from sourceflow.host.cli.output import AsJson, Output, say
-from sourceflow.host.cli.parts import message_of, operate, stdin_or
+from sourceflow.host.cli.parts import ask, message_of, operate, stdin_or
 from sourceflow.host.cli.send import Json  # noqa: TC001 - typer reads the hints
 from sourceflow.host.cli.target import Target  # noqa: TC001 - typer reads the hints
 from sourceflow.messages import type_info
@@ -241,7 +241,8 @@ def purge(
 ) -> None:
     """Delete all dead letters of a queue, those of other queues that share it, too."""
     if not yes:
-        _ask(f"Delete about {operate(target, _counting(queue))} dead letter(s) of {queue}?")
+        count = operate(target, _counting(queue))
+        ask(f"Delete about {count} dead letter(s) of {queue}?", otherwise="nothing was deleted")
 
     async def work(app: App) -> None:
         (name,) = queues_of(app, queue)
@@ -264,14 +265,3 @@ def _counting(queue: str) -> Callable[[App], Awaitable[int]]:
         return await _operator(app).depth(name)
 
     return work
-
-
-def _ask(question: str) -> None:
-    """Ask, outside of any event loop: Ctrl-C ends the waiting at once."""
-    with exits():
-        try:
-            agreed = typer.confirm(question, err=True)
-        except typer.Abort:  # nobody is there to answer, or Ctrl-C
-            raise WrongInputError("nothing was deleted: --yes does it unasked") from None
-        if not agreed:
-            raise WrongInputError("nothing was deleted")

@@ -7,6 +7,8 @@ import sys
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import typer
+
 from sourceflow.bus.wiring import entity_name
 from sourceflow.domain.view import View
 from sourceflow.errors import MessageError
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from sourceflow.messages import KeyType
 
 __all__ = (
+    "ask",
     "aws_of",
     "choose",
     "entity_of",
@@ -156,6 +159,22 @@ def message_of(app: App, name: str, data: str, *, kind: str) -> Any:
         raise WrongInputError(f"{name}: the JSON is not valid UTF-8") from None
     except MessageError as error:
         raise WrongInputError(f"{name}: {error}") from None
+
+
+def ask(question: str, *, otherwise: str) -> None:
+    """Ask for consent, outside of any event loop: Ctrl-C ends the waiting at once.
+
+    Args:
+        question: What is asked.
+        otherwise: What is said where the answer is no, or nobody answers; the command ends then.
+    """
+    with exits():
+        try:
+            agreed = typer.confirm(question, err=True)
+        except typer.Abort:  # nobody is there to answer, or Ctrl-C
+            raise WrongInputError(f"{otherwise}: --yes does it unasked") from None
+        if not agreed:
+            raise WrongInputError(otherwise)
 
 
 def stdin_or(text: str) -> str:

@@ -14,6 +14,7 @@ from sourceflow.host.cli.history import history
 from sourceflow.host.cli.iam import iam
 from sourceflow.host.cli.local import local
 from sourceflow.host.cli.outbox import outbox
+from sourceflow.host.cli.provision import provision
 from sourceflow.host.cli.rebuild import rebuild
 from sourceflow.host.cli.replay import replay
 from sourceflow.host.cli.run import run
@@ -37,6 +38,7 @@ for command in (
     describe,
     health,
     iam,
+    provision,
     send,
     history,
     replay,

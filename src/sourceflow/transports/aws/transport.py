@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from sourceflow.bus.routes import Routes
+from sourceflow.clock import SystemClock
 from sourceflow.errors import NotRunningError
 from sourceflow.transports.aws.bus import configure_bus
 from sourceflow.transports.aws.client import ChainCredentials
@@ -18,7 +19,7 @@ from sourceflow.transports.aws.encryption import (
 )
 from sourceflow.transports.aws.health import AwsHealth, sought_places
 from sourceflow.transports.aws.permissions import Account, find_account, permissions_of
-from sourceflow.transports.aws.provisioning import plan_resources
+from sourceflow.transports.aws.provisioning import Resources, plan_resources
 from sourceflow.transports.aws.running import RunningTransport
 
 if TYPE_CHECKING:
@@ -186,6 +187,24 @@ class AwsTransport:
             NotRunningError: The App is not running.
         """
         return self._open.statuses
+
+    def resources(
+        self, app: str, *, subscribed: Collection[str]
+    ) -> AbstractAsyncContextManager[Resources]:
+        """Connect to see, make and remove the queues and topics of an App; it need not run.
+
+        Args:
+            app: The App's name.
+            subscribed: The wire names of events that somebody in it listens to.
+
+        Raises:
+            AwsCredentialsError: There are no credentials.
+            ValueError: A name is too long with its prefix.
+        """
+        plan = plan_resources(self._options, self._bus, app, subscribed=subscribed)
+        return Resources.open(
+            self._options, plan, app=app, clock=SystemClock(), credentials=self._credentials
+        )
 
     async def find_account(self) -> str:
         """Ask AWS whose account the credentials are of; nobody needs a right for that.

@@ -17,13 +17,14 @@ from sourceflow.stores.sql import SqlStores
 from sourceflow.stores.sql.migrations import SchemaState
 from sourceflow.stores.sql.schema import PREFIX
 
-VARIABLE = "SOURCEFLOW_DATABASE_URL"
+VARIABLES = ("SOURCEFLOW_DATABASE_URL", "SOURCEFLOW_STORES_URL")
 NOWHERE = "postgresql://shop:secret@127.0.0.1:1/orders"
 
 
 @pytest.fixture(autouse=True)
 def no_variable(monkeypatch):
-    monkeypatch.delenv(VARIABLE, raising=False)
+    for each in VARIABLES:
+        monkeypatch.delenv(each, raising=False)
 
 
 @pytest.fixture
@@ -68,15 +69,16 @@ def test_an_upgrade_makes_the_tables_once(call, url):
     assert (state.exit_code, state.stdout) == (0, "revision 0001, the latest\n")
 
 
-def test_the_url_may_stand_in_the_environment(call, url):
-    assert call("upgrade", env={VARIABLE: url}).exit_code == 0
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_the_url_may_stand_in_the_environment(call, url, variable):
+    assert call("upgrade", env={variable: url}).exit_code == 0
     assert call("current", "--url", url).exit_code == 0
 
 
 def test_a_url_is_needed(call):
     done = call("upgrade")
     assert done.exit_code == 2
-    assert VARIABLE in done.stderr
+    assert VARIABLES[0] in done.stderr
 
 
 def test_tables_are_made_in_the_schema_and_with_the_prefix(call, schema):

@@ -1,5 +1,6 @@
 """Queues, topics, subscriptions and policies: made, or checked, when an App starts."""
 
+from sourceflow.transports.aws.provisioning.by_hand import Resource, Resources
 from sourceflow.transports.aws.provisioning.plan import (
     ProvisioningPlan,
     QueuePlan,
@@ -22,6 +23,8 @@ __all__ = (
     "Provisioner",
     "ProvisioningPlan",
     "QueuePlan",
+    "Resource",
+    "Resources",
     "TopicPlan",
     "is_missing",
     "may_allow",

@@ -12,7 +12,7 @@ from sourceflow.errors import AwsConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ("allows", "may_allow", "with_topics")
+__all__ = ("allowed_topics", "allows", "may_allow", "with_topics", "without_topic")
 
 STATEMENT: Final = "sourceflow-sns"
 """The id of the one statement that is ours: a policy holds 20 at most, so there is one for all topics."""
@@ -53,11 +53,42 @@ def with_topics(policy: str, queue_arn: str, topics: Collection[str]) -> str | N
     return written
 
 
+def without_topic(policy: str, queue_arn: str, topic: str) -> str | None:
+    """Return a policy whose statement of ours no longer names a topic, or None where it does not.
+
+    A statement that names none is left out, and a policy without statements is empty: SQS takes it
+    off the queue then. Statements of others stay as they are.
+
+    Raises:
+        AwsConfigurationError: The policy is no JSON.
+    """
+    document = _document(policy, queue_arn)
+    statements: list[dict[str, Any]] = document["Statement"]
+    ours = next((each for each in statements if each.get("Sid") == STATEMENT), None)
+    known = _sources(ours)
+    if topic not in known:
+        return None
+    left = [each for each in known if each != topic]
+    kept = [each for each in statements if each is not ours]
+    document["Statement"] = [*kept, _statement(queue_arn, left)] if left else kept
+    return msgspec.json.encode(document).decode() if document["Statement"] else ""
+
+
+def allowed_topics(policy: str, queue_arn: str) -> tuple[str, ...]:
+    """Return the ARNs of the topics that our statement of a policy lets deliver.
+
+    Raises:
+        AwsConfigurationError: The policy is no JSON.
+    """
+    statements = _document(policy, queue_arn)["Statement"]
+    return tuple(
+        _sources(next((each for each in statements if each.get("Sid") == STATEMENT), None))
+    )
+
+
 def allows(policy: str, queue_arn: str, topics: Collection[str]) -> bool:
     """Whether our statement of a policy lets topics deliver."""
-    statements = _document(policy, queue_arn)["Statement"]
-    ours = next((each for each in statements if each.get("Sid") == STATEMENT), None)
-    return set(topics) <= set(_sources(ours))
+    return set(topics) <= set(allowed_topics(policy, queue_arn))
 
 
 def may_allow(policy: str, queue_arn: str, topic_arn: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from sourceflow.errors import AwsConfigurationError, AwsError
-from sourceflow.transports.aws.provisioning.policies import allows, with_topics
+from sourceflow.transports.aws.provisioning.policies import allows, with_topics, without_topic
 from sourceflow.transports.aws.provisioning.resources import ProvisionedQueue
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sourceflow.transports.aws.control_plane import ControlPlane
     from sourceflow.transports.aws.provisioning.plan import QueuePlan
 
-__all__ = ("Queues", "is_missing")
+__all__ = ("FoundQueue", "Queues", "is_missing")
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,11 @@ POLICY_TRIES: Final = 5
 _MISSING: Final = frozenset(
     {"QueueDoesNotExist", "NonExistentQueue", "AWS.SimpleQueueService.NonExistentQueue", "NotFound"}
 )
+_COUNTS: Final = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
 _EXISTS: Final = frozenset({"QueueAlreadyExists", "QueueNameExists"})
 
 
@@ -43,13 +48,26 @@ def is_missing(error: AwsError) -> bool:
     return error.code in _MISSING
 
 
-class _Found(NamedTuple):
+class FoundQueue(NamedTuple):
+    """A queue that is there.
+
+    Attributes:
+        url: Its URL.
+        attributes: All its attributes.
+    """
+
     url: str
     attributes: dict[str, str]
 
     @property
     def arn(self) -> str:
+        """Its ARN."""
         return self.attributes["QueueArn"]
+
+    @property
+    def keeps(self) -> int:
+        """How many messages it holds, visible or not, by SQS's estimate."""
+        return sum(int(self.attributes.get(name, 0)) for name in _COUNTS)
 
 
 class Queues:
@@ -62,7 +80,7 @@ class Queues:
 
     async def ensure(self, plan: QueuePlan) -> ProvisionedQueue:
         """Make a queue and its dead letter queue where they are missing; change nothing there is."""
-        found = await self._find(plan.full_name)
+        found = await self.find(plan.full_name)
         if found is None:
             dead = await self._dead_letters(plan)
             redrive = {"deadLetterTargetArn": dead.arn, "maxReceiveCount": plan.max_receive_count}
@@ -79,18 +97,18 @@ class Queues:
             queue = replace(queue, dead_letter_url=(await self._dead_letters(plan)).url)
         return queue
 
-    async def _dead_letters(self, plan: QueuePlan) -> _Found:
+    async def _dead_letters(self, plan: QueuePlan) -> FoundQueue:
         """Find a dead letter queue, or make it."""
-        return await self._find(plan.dead_letter_name) or await self._create(
+        return await self.find(plan.dead_letter_name) or await self._create(
             plan.dead_letter_name, plan.dead_letter_attributes
         )
 
     async def look_up(self, plan: QueuePlan) -> ProvisionedQueue | None:
         """Find a queue and its dead letter queue."""
-        found = await self._find(plan.full_name)
+        found = await self.find(plan.full_name)
         return None if found is None else await self._described(plan, found)
 
-    async def _described(self, plan: QueuePlan, found: _Found) -> ProvisionedQueue:
+    async def _described(self, plan: QueuePlan, found: FoundQueue) -> ProvisionedQueue:
         return ProvisionedQueue(
             name=plan.full_name,
             url=found.url,
@@ -117,10 +135,11 @@ class Queues:
             return None
         return str(answer["QueueUrl"])
 
-    async def _find(self, name: str) -> _Found | None:
+    async def find(self, name: str) -> FoundQueue | None:
+        """Find a queue by its full name, with all its attributes."""
         try:
             url: str = (await self._plane.sqs("get_queue_url", QueueName=name))["QueueUrl"]
-            return _Found(url, await self._attributes(url))
+            return FoundQueue(url, await self._attributes(url))
         except AwsError as error:
             if is_missing(error):
                 return None
@@ -131,13 +150,13 @@ class Queues:
         found: dict[str, str] = answer["Attributes"]
         return found
 
-    async def _create(self, name: str, attributes: dict[str, str]) -> _Found:
+    async def _create(self, name: str, attributes: dict[str, str]) -> FoundQueue:
         """Create a queue; another instance may create it at the same moment, or have deleted it."""
         try:
             answer = await self._plane.sqs("create_queue", QueueName=name, Attributes=attributes)
         except AwsError as error:
             if error.code in _EXISTS:
-                found = await self._find(name)
+                found = await self.find(name)
                 if found is not None:
                     return found
                 raise
@@ -149,7 +168,7 @@ class Queues:
             await self._clock.sleep(DELETED_RECENTLY)
             return await self._create(name, attributes)
         url: str = answer["QueueUrl"]
-        return _Found(url, await self._attributes(url))
+        return FoundQueue(url, await self._attributes(url))
 
     def _compare(self, plan: QueuePlan, attributes: dict[str, str]) -> None:
         for name, wanted in plan.attributes.items():
@@ -194,3 +213,11 @@ class Queues:
             f"the policy of {queue_arn} was overwritten {POLICY_TRIES} times: who else sets it?",
             code="PolicyOverwritten",
         )
+
+    async def forbid(self, queue: FoundQueue, topic: str) -> None:
+        """Take a topic out of our statement in a queue's policy, where it stands in it."""
+        policy = without_topic(queue.attributes.get("Policy", ""), queue.arn, topic)
+        if policy is not None:
+            await self._plane.sqs(
+                "set_queue_attributes", QueueUrl=queue.url, Attributes={"Policy": policy}
+            )

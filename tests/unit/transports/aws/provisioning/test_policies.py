@@ -5,7 +5,13 @@ import json
 import pytest
 
 from sourceflow.errors import AwsConfigurationError
-from sourceflow.transports.aws.provisioning.policies import allows, may_allow, with_topics
+from sourceflow.transports.aws.provisioning.policies import (
+    allowed_topics,
+    allows,
+    may_allow,
+    with_topics,
+    without_topic,
+)
 
 QUEUE = "arn:aws:sqs:eu-central-1:123456789012:orders-events"
 FOREIGN = {
@@ -125,3 +131,22 @@ class TestMayAllow:
         policy = json.dumps({"Statement": [FOREIGN | change]})
 
         assert not may_allow(policy, QUEUE, topic("a"))
+
+
+def test_one_topic_is_taken_out_and_others_stay():
+    foreign = json.dumps({"Statement": FOREIGN})
+    policy = with_topics(foreign, QUEUE, [topic("a"), topic("b")])
+
+    one = without_topic(policy, QUEUE, topic("a"))
+    assert allowed_topics(one, QUEUE) == (topic("b"),)
+    none = without_topic(one, QUEUE, topic("b"))
+    assert allowed_topics(none, QUEUE) == ()
+    assert json.loads(none)["Statement"] == [FOREIGN]
+    assert without_topic(none, QUEUE, topic("a")) is None
+
+
+def test_a_policy_of_which_nothing_is_left_is_empty():
+    policy = with_topics("", QUEUE, [topic("a")])
+
+    assert without_topic(policy, QUEUE, topic("a")) == ""
+    assert without_topic("", QUEUE, topic("a")) is None
