@@ -13,6 +13,7 @@ from sourceflow.demo import program
 from sourceflow.demo.order_file import sample_orders
 from sourceflow.demo.orders import topology
 from sourceflow.host import engine
+from sourceflow.stores.sql import SqlStores
 from sourceflow.testing import LocalAws
 from sourceflow.transports.aws import AwsOptions, AwsTransport
 from sourceflow.transports.aws.dead_letters import move_task, visit
@@ -30,12 +31,12 @@ def _in_a_hurry(monkeypatch):
 
 
 @asynccontextmanager
-async def at_work(*, patience, key=ALIAS):
+async def at_work(*, patience, key=ALIAS, **more):
     """A LocalAws with a key, and who works there."""
     async with LocalAws(credentials=dict.fromkeys(("root", *ROLES), "secret")) as aws:
         made = aws.create_key(ALIAS)
         name = made.arn if key == "arn" else made.id if key == "id" else key
-        duties = Duties(aws, patience=patience, enable_encryption=True, kms_key_id=name)
+        duties = Duties(aws, patience=patience, enable_encryption=True, kms_key_id=name, **more)
         async with duties:
             yield aws, duties
 
@@ -100,6 +101,30 @@ async def test_nothing_can_be_taken_from_a_policy(role, action, monkeypatch):
         with pytest.raises(Exception):  # noqa: B017, PT011 - how it fails is another matter
             await duties.do(role)
         assert {name for name, _ in aws.rights_refused(role)} == {action}
+
+
+@pytest.mark.parametrize("sid", [None, "EncryptStores", "DecryptStores"])
+async def test_encrypted_stores_need_the_key_too(sid, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "STOP_GRACE", timedelta(seconds=0.1))
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    more = {"key": "arn", "encrypt_at_rest": True, "stores": lambda: SqlStores(url)}
+    async with at_work(patience=LONG if sid is None else SHORT, **more) as (aws, duties):
+        await duties.do_as_root("provisioner")
+        for role in ("sender", "worker", "operator"):
+            found = policies(duties, role)
+            left = tuple(each for each in found.statements if each.sid != sid)
+            assert (left == found.statements) is (sid is None)
+            aws.restrict(replace(found, statements=left).documents(), access_key=role)
+        if sid is None:
+            for role in ("sender", "worker", "operator"):
+                await duties.do(role)
+                assert aws.rights_refused(role) == frozenset(), role
+            return
+        await duties.do_as_root("sender")
+        with pytest.raises(Exception):  # noqa: B017, PT011 - how it fails is another matter
+            await duties.do("worker")
+        action = "kms:GenerateDataKey" if sid == "EncryptStores" else "kms:Decrypt"
+        assert {name for name, _ in aws.rights_refused("worker")} == {action}
 
 
 async def test_the_whole_demo_runs_with_the_policy_of_one_role(monkeypatch):

@@ -114,11 +114,13 @@ class Duties:
     Args:
         aws: A LocalAws with credentials of the name of each role, and of ``root``.
         patience: How long to wait for what never comes.
+        stores: Makes the stores that all of them work on, anew for each; in memory where None.
         more: Options of the transport.
     """
 
-    def __init__(self, aws, *, patience, **more):
+    def __init__(self, aws, *, patience, stores=lambda: None, **more):
         self._aws = aws
+        self._stores = stores
         self._patience = patience
         monitor = DeadLetterMonitor(
             interval=MonitorsClock.INTERVAL, alert_threshold=1, alerts=(SnsAlert("alerts"),)
@@ -169,7 +171,8 @@ class Duties:
     async def _sender(self, credentials):
         options = replace(self.options, enable_command_listener=False, enable_event_listener=False)
         transport = AwsTransport(options, fitted, credentials=credentials)
-        app = App([*COMPONENTS, Announcements, Announce], name=APP).use(transport)
+        components = [*COMPONENTS, Announcements, Announce]
+        app = App(components, name=APP, stores=self._stores()).use(transport)
         async with app:
             await app.send_many([each for order in ORDERS[:1] for each in commands_of(order)])
             await app.send(Announce(id="a"))
@@ -218,13 +221,20 @@ class Duties:
     async def _work(self, options, credentials, gate, letters, clock):
         transport = AwsTransport(options, fitted, credentials=credentials)
         components = [*COMPONENTS, Announcements, Announce, Board]
-        app = App(components, name=APP, middleware=[gate], observer=letters, clock=clock)
+        app = App(
+            components,
+            name=APP,
+            stores=self._stores(),
+            middleware=[gate],
+            observer=letters,
+            clock=clock,
+        )
         async with app.use(transport):
             yield app
 
     async def _operator(self, credentials):
         transport = AwsTransport(self.options, fitted, credentials=credentials)
-        app = App(COMPONENTS, name=APP).use(transport)
+        app = App(COMPONENTS, name=APP, stores=self._stores()).use(transport)
         async with app.operating():
             dead = transport.dead_letters
             for queue in QUEUES:
