@@ -11,7 +11,9 @@ from databases import own_database
 from pause_watch import PauseWatch
 from raw_rows import files_with, tables_with
 from sourceflow.errors import AwsKeyError, DependencyError
-from sourceflow.transports.aws import ListenerState
+from sourceflow.testing import LocalAws
+from sourceflow.transports.aws import AwsOptions, ListenerState
+from sourceflow.transports.aws.client import StaticCredentials
 from ticks import Clockwork, Tick, Ticking, TickViews, tick_app, ticking
 
 LONG = 60
@@ -96,3 +98,41 @@ async def test_an_alias_may_move_and_what_was_kept_before_is_still_read(cloud, k
         await app.send(Tick(id="t-1"))
         await app.drained(timeout=LONG)
         assert (await app.replay(Clockwork, "t-1")).commands == 2
+
+
+@pytest.mark.parametrize("name", ["alias", "arn"])
+async def test_the_policy_of_a_worker_is_what_it_needs_for_its_stores(database, name):
+    async with LocalAws(credentials=dict.fromkeys(("root", "worker"), "secret")) as aws:
+        made = aws.create_key("alias/ticks")
+        key = made.arn if name == "arn" else "alias/ticks"
+
+        def ticker_of(who, **options):
+            return tick_app(
+                AwsOptions(
+                    region="us-east-1",
+                    endpoint_url=aws.endpoint_url,
+                    wait_time=timedelta(0),
+                    encrypt_at_rest=True,
+                    kms_key_id=key,
+                    **options,
+                ),
+                ticking,
+                credentials=StaticCredentials(who, "secret"),
+                components=[Ticking, TickViews],
+                stores=database.stores(),
+            )
+
+        async with ticker_of("root")[0]:
+            """It makes the queues and topics."""
+        transport = ticker_of("worker", provisioning="verify")[1]
+        policy = transport.permissions("ticker", account="0" * 12, role="worker")
+        aws.restrict(policy.documents(), access_key="worker")
+        for number in range(2):
+            async with ticker_of("worker", provisioning="verify")[0] as app:
+                await app.send(Tick(id="t-1"))
+                await app.drained(timeout=LONG)
+                assert (await app.replay(Clockwork, "t-1")).commands == number + 1
+        assert aws.rights_refused("worker") == frozenset()
+        used = {action for action, _ in aws.rights_used("worker")}
+        asked = {action for each in policy.statements for action in each.actions}
+        assert {each for each in asked if each.startswith("kms:")} <= used
