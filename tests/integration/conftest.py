@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
@@ -16,9 +17,11 @@ from postgres_server import postgres_url
 
 from sourceflow.stores.memory import MemoryStores
 from sourceflow.stores.sql.stores import SqlStores
-from sourceflow.testing import LocalAws
 from sourceflow.transports.aws import AwsOptions, AwsTransport, LocalKeyProvider
 from sourceflow.transports.aws.client import StaticCredentials
+
+if TYPE_CHECKING:
+    from sourceflow.testing import LocalAws
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -46,12 +49,6 @@ class Backend:
             configure,
             credentials=self.credentials,
         )
-
-
-@pytest.fixture
-async def local_aws():
-    async with LocalAws() as aws:
-        yield aws
 
 
 @pytest.fixture

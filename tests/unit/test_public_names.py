@@ -230,8 +230,11 @@ FROZEN = {
         "Outcome",
         "When",
         "absent",
+        "dead_lettered",
         "given",
+        "handled",
         "like",
+        "under_test",
     ),
     "sourceflow.testing.conformance": ("StoresConformance",),
     "sourceflow.resilience": (

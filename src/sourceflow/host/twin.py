@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sourceflow.bus.ports import Stores
     from sourceflow.clock import Clock
 
-__all__ = ("listen_to", "routes_of", "twin_of")
+__all__ = ("clock_of", "listen_to", "routes_of", "twin_of")
 
 NEVER: Final = timedelta(days=36_500)
 """As good as never, and still a time that can be added to another."""
@@ -57,6 +57,11 @@ def twin_of(
 def routes_of(app: App) -> Routes:
     """Return what the App's transport was told."""
     return NO_ROUTES if app._transport is None else app._transport.routes  # noqa: SLF001
+
+
+def clock_of(app: App) -> Clock:
+    """Return the time of an App."""
+    return app._clock  # noqa: SLF001
 
 
 def listen_to(app: App, observer: Observer) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from sourceflow.errors import MissingExtraError
 from sourceflow.testing.clock import ManualClock
 from sourceflow.testing.scenario import Given, Outcome, When, absent, given, like
+from sourceflow.testing.trial import dead_lettered, handled, under_test
 
 if TYPE_CHECKING:
     from sourceflow.testing.local_aws import LocalAws
@@ -16,8 +17,11 @@ __all__ = (
     "Outcome",
     "When",
     "absent",
+    "dead_lettered",
     "given",
+    "handled",
     "like",
+    "under_test",
 )
 
 

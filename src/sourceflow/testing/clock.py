@@ -7,12 +7,14 @@ import heapq
 import math
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
 __all__ = ("ManualClock",)
+
+ResultT = TypeVar("ResultT")
 
 
 class ManualClock:
@@ -28,6 +30,7 @@ class ManualClock:
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._order = count()
         self._fell_asleep: asyncio.Event | None = None
+        self._wakings: dict[asyncio.Task[Any] | None, float] = {}
 
     def now(self) -> datetime:
         """Return the time of day, in UTC."""
@@ -47,7 +50,12 @@ class ManualClock:
         if self._fell_asleep is not None:
             self._fell_asleep.set()
             self._fell_asleep = None
-        await waker
+        task = asyncio.current_task()
+        self._wakings[task] = self._seconds + seconds
+        try:
+            await waker
+        finally:
+            del self._wakings[task]
 
     @property
     def sleepers(self) -> int:
@@ -59,6 +67,36 @@ class ManualClock:
         if self._fell_asleep is None:
             self._fell_asleep = asyncio.Event()
         await self._fell_asleep.wait()
+
+    async def finish(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+        """Move the clock whenever something sleeps on it, until that has ended; return its result.
+
+        The clock stands still while the work waits for anything else, such as an answer over a
+        socket. `await clock.finish(app.drained())` lets an App end its work.
+
+        Args:
+            work: What sleeps on this clock itself, not in a task that it starts.
+        """
+        task = asyncio.ensure_future(work)
+        try:
+            while not task.done():
+                await settle()
+                if task in self._wakings:
+                    await self._move_to(self._wakings[task], settle)
+                elif not task.done():
+                    await self._wait_for_either(task)
+        except BaseException:
+            task.cancel()
+            raise
+        return await task
+
+    async def _wait_for_either(self, task: asyncio.Task[Any]) -> None:
+        """Wait until a task is done, or one more sleeps."""
+        slept = asyncio.ensure_future(self.another_sleeps())
+        try:
+            await asyncio.wait((task, slept), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            slept.cancel()
 
     async def advance(self, by: timedelta) -> None:
         """Move the clock, stopping at each sleeper on the way to let it run.
@@ -75,22 +113,27 @@ class ManualClock:
             by: How far.
             run: Lets them run; ``advance`` gives them a few rounds of the event loop.
         """
-        target = self._seconds + by.total_seconds()
+        await self._move_to(self._seconds + by.total_seconds(), run)
+
+    async def _move_to(self, target: float, run: Callable[[], Awaitable[None]]) -> None:
         await run()
-        while self.wake_next(target - self._seconds):
+        while self.wake_next(target):
             await run()
         self._seconds = target
         await run()
 
-    def wake_next(self, within: float = math.inf) -> bool:
-        """Move the clock to where the first of its sleepers wakes, if that is within some seconds.
+    def wake_next(self, until: float = math.inf) -> bool:
+        """Move the clock to where the first of its sleepers wakes.
+
+        Args:
+            until: The time, as `monotonic` tells it, that it moves to at most.
 
         Returns:
             Whether one wakes.
         """
         while self._sleepers:
             due, _, waker = self._sleepers[0]
-            if due - self._seconds > within:
+            if due > until:
                 return False
             heapq.heappop(self._sleepers)
             if not waker.done():  # else it was cancelled

@@ -124,8 +124,8 @@ async def test_the_first_sleeper_is_woken_where_it_wanted_to_and_cancelled_ones_
     await asyncio.sleep(0)
     cancelled.cancel()
     await asyncio.sleep(0)
-    assert not clock.wake_next(within=1.5)
-    assert clock.wake_next(within=2)
+    assert not clock.wake_next(until=1.5)
+    assert clock.wake_next(until=2)
     await asyncio.sleep(0)
     assert sleep.woke == [(2, 2)]
     assert clock.wake_next()
@@ -144,3 +144,46 @@ async def test_others_run_before_a_move_at_each_sleeper_and_after_it(clock, slee
     await clock.advance_with(3 * SECOND, run)
     await asyncio.sleep(0)
     assert seen == [0, 1, 2, 3]
+
+
+async def test_work_is_finished_by_moving_the_clock_whenever_it_sleeps(clock):
+    async def work():
+        for _ in range(3):
+            await asyncio.sleep(0.001)  # something real, for which the clock stands still
+            await clock.sleep(0.1)
+        return clock.monotonic()
+
+    async with asyncio.timeout(10):
+        assert await clock.finish(work()) == pytest.approx(0.3)
+
+
+async def test_others_that_sleep_do_not_move_the_clock_for_the_work(clock, sleep):
+    sleep(1)
+
+    async def work():
+        await asyncio.sleep(0.005)
+
+    async with asyncio.timeout(10):
+        await clock.finish(work())
+    assert clock.monotonic() == 0
+
+
+async def test_work_that_raises_or_is_cancelled_ends_the_finish(clock):
+    async def fail():
+        await clock.sleep(1)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await clock.finish(fail())
+    ended = asyncio.Event()
+
+    async def hang():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await clock.finish(hang())
+    await asyncio.wait_for(ended.wait(), 5)
