@@ -236,7 +236,7 @@ FROZEN = {
         "like",
         "under_test",
     ),
-    "sourceflow.testing.conformance": ("StoresConformance",),
+    "sourceflow.testing.conformance": ("IdempotencyConformance", "StoresConformance"),
     "sourceflow.resilience": (
         "Backoff",
         "CircuitBreaker",

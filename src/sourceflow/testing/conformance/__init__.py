@@ -1,13 +1,16 @@
 """Tests that every implementation of a port must pass: base classes for pytest and pytest-asyncio.
 
-Whoever writes stores of their own derives a class of tests from ``StoresConformance``.
+Whoever writes stores or an idempotency service of their own derives a class of tests from one.
 """
 
 import pytest
 
 # Before the import: what a failed assertion compares is shown only where pytest has rewritten it.
-pytest.register_assert_rewrite("sourceflow.testing.conformance.stores")
+pytest.register_assert_rewrite(
+    "sourceflow.testing.conformance.idempotency", "sourceflow.testing.conformance.stores"
+)
 
+from sourceflow.testing.conformance.idempotency import IdempotencyConformance
 from sourceflow.testing.conformance.stores import StoresConformance
 
-__all__ = ("StoresConformance",)
+__all__ = ("IdempotencyConformance", "StoresConformance")
