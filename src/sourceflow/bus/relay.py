@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
@@ -16,6 +15,7 @@ from sourceflow.bus.local_letters import local_source
 from sourceflow.bus.ports import Outgoing
 from sourceflow.bus.settling import Settling
 from sourceflow.bus.step_log import Described, tell
+from sourceflow.bus.tries import Tries
 from sourceflow.bus.waits import sleep_unless
 from sourceflow.errors import (
     AwsRequestError,
@@ -26,7 +26,6 @@ from sourceflow.errors import (
     DuplicateError,
     MessageError,
     Reject,
-    Retry,
 )
 from sourceflow.messages import key_text
 from sourceflow.resilience.backoff import Backoff
@@ -42,17 +41,11 @@ if TYPE_CHECKING:
     from sourceflow.clock import Clock
     from sourceflow.messages import Codec
 
-__all__ = ("LOCAL_ATTEMPTS", "POLL", "SOON", "Relay")
+__all__ = ("POLL", "SOON", "Relay")
 
 log = logging.getLogger(__name__)
 
 ResultT = TypeVar("ResultT")
-
-LOCAL_ATTEMPTS: Final = 5
-"""How often work in this process is tried before it becomes a dead letter."""
-
-ASKED_ATTEMPTS: Final = 100
-"""How often a handler may ask for a later try with ``Retry``."""
 
 MAX_WAITING: Final = 10_000
 """Rows under way at most, before senders at the edge wait for room."""
@@ -66,20 +59,12 @@ LINGER: Final = timedelta(milliseconds=50)
 SOON: Final = timedelta(milliseconds=200)
 """How often while rows of this process wait for older ones of other instances."""
 
-_LOCAL_BACKOFF: Final = Backoff(base=timedelta(milliseconds=100), cap=timedelta(seconds=20))
 _REMOTE_BACKOFF: Final = Backoff(base=timedelta(milliseconds=500), cap=timedelta(seconds=20))
 
 
 class _Place(NamedTuple):
     row: OutboxRow
     family: Family | None
-
-
-@dataclass(slots=True)
-class _Tries:
-    failures: int = 0
-    asked: int = 0
-    outages: int = 0
 
 
 class Relay:
@@ -253,10 +238,10 @@ class Relay:
 
     async def _handle(self, row: OutboxRow) -> Sequence[OutboxRow]:
         """Handle a row here until it is done or given up."""
-        tries = _Tries()
+        tries = Tries()
         while True:
             try:
-                children = await self._run_local(row, tries.failures + tries.asked + 1)
+                children = await self._run_local(row, tries.made + 1)
             except (DuplicateError, Discard):
                 return ()
             except (Reject, DepthExceededError) as error:
@@ -272,17 +257,18 @@ class Relay:
                     error=Described(error, row.envelope.message),
                 )
             except Exception as error:  # noqa: BLE001 - a handler may raise anything
-                if _exhausted(tries, error):
-                    await self._bury(row, error, tries.failures + tries.asked)
+                later = tries.after(error)
+                if later is None:
+                    await self._bury(row, error, tries.made)
                     return ()
-                delay = _delay(tries, error)
+                delay = later
                 tell(
                     MESSAGE_RETRIED,
                     trace=row.envelope.trace,
                     message_id=row.envelope.id,
                     message_type=row.envelope.type_name,
                     source=local_source(row.destination),
-                    attempt=tries.failures + tries.asked,
+                    attempt=tries.made,
                     delay=delay.total_seconds(),
                     error=Described(error, row.envelope.message),
                 )
@@ -336,20 +322,6 @@ class Relay:
                 name = str(place.row.destination)
                 counts[name] = counts.get(name, 0) + 1
         return counts
-
-
-def _exhausted(tries: _Tries, error: Exception) -> bool:
-    if isinstance(error, Retry):
-        tries.asked += 1
-        return tries.asked >= ASKED_ATTEMPTS
-    tries.failures += 1
-    return tries.failures >= LOCAL_ATTEMPTS
-
-
-def _delay(tries: _Tries, error: Exception) -> timedelta:
-    if isinstance(error, Retry) and error.delay is not None:
-        return error.delay
-    return _LOCAL_BACKOFF.delay(tries.failures + tries.asked - 1)
 
 
 def _lane_of(row: OutboxRow) -> Hashable:

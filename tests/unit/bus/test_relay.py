@@ -24,7 +24,8 @@ from sourceflow import (
 from sourceflow.bus.changes import Destination, OutboxRow, Stream
 from sourceflow.bus.dead_letter import DeadLetter, DeadLetterFilter
 from sourceflow.bus.expected import MAX_EXPECTED
-from sourceflow.bus.relay import LOCAL_ATTEMPTS, MAX_WAITING
+from sourceflow.bus.relay import MAX_WAITING
+from sourceflow.bus.tries import LOCAL_ATTEMPTS
 from sourceflow.errors import (
     AwsRequestError,
     AwsTransientError,
@@ -232,7 +233,7 @@ async def test_local_work_is_tried_five_times_and_then_kept_as_a_dead_letter(ben
 
 async def test_retries_wait_longer_and_longer(bench, script, monkeypatch):
     waits = []
-    monkeypatch.setattr("sourceflow.bus.relay._LOCAL_BACKOFF", Counting(waits))
+    monkeypatch.setattr("sourceflow.bus.tries._LOCAL_BACKOFF", Counting(waits))
     script.error = ValueError()
     await bench.app.send(Go(id="a"))
     await bench.wait(minutes=1)
