@@ -1,15 +1,23 @@
-"""`sourceflow` as a process of its own, on a service in a folder of its own."""
+"""A service in a folder of its own, and the commands that are called there.
+
+Most are called in the test's own process, as starting one takes seconds; ``start`` and ``process``
+start one.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from sourceflow.host.cli.program import program
 from sourceflow.testing import LocalAws
 
 PROGRAM = Path(sys.executable).parent / "sourceflow"
@@ -56,11 +64,29 @@ class Folder:
         self._started.append(process)
         return process
 
-    async def call(self, *arguments, code=0):
+    async def process(self, *arguments, code=0):
+        """Call a command as a process of its own."""
         ended = await self.ended(await self.start(*arguments))
         assert ended.code == code, ended
         assert "Traceback" not in ended.err
         return ended
+
+    async def call(self, *arguments, code=0):
+        """Call a command in this process, in a thread with a loop of its own."""
+        result = await asyncio.to_thread(CliRunner().invoke, program, arguments)
+        assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        return Ended(result.exit_code, result.stdout, result.stderr)
+
+    @cached_property
+    def module(self):
+        """The service, imported into this process."""
+        return importlib.import_module("post")
+
+    async def work(self, until=lambda: True):
+        """Let the App work in this process until something holds."""
+        async with self.module.app:
+            await self.until(until)
 
     async def ended(self, process):
         async with asyncio.timeout(PATIENCE):
@@ -92,7 +118,13 @@ async def aws():
 
 
 @pytest.fixture
-async def folder(tmp_path, aws):
+async def folder(tmp_path, aws, monkeypatch):
     folder = Folder(tmp_path, aws)
+    for name, value in folder.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    importlib.invalidate_caches()
     yield folder
     await folder.aclose()
+    sys.modules.pop("post", None)

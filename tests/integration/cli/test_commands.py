@@ -1,4 +1,4 @@
-"""Commands for those who operate a service: each as a process of its own, beside a worker's data."""
+"""Commands for those who operate a service, on what its App has left."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # each command is a process of its own
 
 CARD = "4111 1111 1111 1111"
 APP = "post:app"
@@ -23,31 +21,14 @@ def packed(folder):
     return [key for _, key, what in folder.book if what == "packed"]
 
 
-async def work(folder, until):
-    """Let a worker run until something holds, then drain."""
-    worker = await folder.start("run", APP)
-    try:
-        await folder.until(until)
-    finally:
-        worker.send_signal(signal.SIGTERM)
-        ended = await folder.ended(worker)
-    assert ended.code == 0, ended
-    return ended
-
-
 async def pack(folder, *, code=0, options=(), **fields):
     return await folder.call("send", APP, "Pack", json.dumps(fields), *options, code=code)
 
 
 @pytest.fixture
 async def made(folder):
-    """The folder, after a worker has made queues and tables."""
-    worker = await folder.start("run", APP, "--log-level", "info")
-    while b"post is running" not in await worker.stderr.readline():
-        pass
-    worker.send_signal(signal.SIGTERM)
-    ended = await folder.ended(worker)
-    assert ended.code == 0, ended
+    """The folder, after an App has made queues and tables."""
+    await folder.work()
     return folder
 
 
@@ -85,7 +66,7 @@ async def test_a_command_is_sent_and_not_handled_here(made):
     assert "is in the schedule, due now" in left.out
     assert made.book == []
 
-    await work(made, lambda: packed(made) == ["p-1"])
+    await made.work(lambda: packed(made) == ["p-1"])
     history = rows(await made.call("history", APP, "Parcel", "p-1", "--json"))
     assert ("Pack", "m-1") in [(each["type"], each["message_id"]) for each in history]
 
@@ -121,7 +102,7 @@ async def test_stores_in_memory_are_within_the_processes_that_run(folder):
 
 async def test_the_past_is_printed_run_again_and_projected_anew(made):
     await pack(made, parcel_id="p-1", weight=7, card=CARD)
-    await work(made, lambda: packed(made) == ["p-1"])
+    await made.work(lambda: packed(made) == ["p-1"])
 
     table = await made.call("history", APP, "Parcel", "p-1")
     assert table.out.split()[:4] == ["position", "handled_at", "type", "message_id"]
@@ -150,7 +131,7 @@ async def letters(folder, *more):
 
 async def test_dead_letters_of_a_queue_are_looked_at_sent_again_and_removed(made):
     await pack(made, parcel_id="p-1", weight=-1, card=CARD)
-    await work(made, lambda: made.book)
+    await made.work(lambda: made.book)
     (letter,) = await letters(made)
     assert (letter["queue"], letter["type"]) == ("packing.fifo", "Pack")
     assert letter["message"]["parcel_id"] == "p-1"
@@ -163,17 +144,17 @@ async def test_dead_letters_of_a_queue_are_looked_at_sent_again_and_removed(made
     again = rows(await made.call("dead-letters", "redrive", APP, "packing.fifo", "--json"))
     assert again == [{"moved": 1, "failed": 0, "left": 0, "error": None}]
     assert await letters(made) == []
-    await work(made, lambda: len(made.book) == 2)
+    await made.work(lambda: len(made.book) == 2)
 
     (letter,) = await letters(made)
     edited = '{"parcel_id": "p-1", "weight": 2}'
     resend = ("dead-letters", "resend", APP, "packing.fifo", letter["id"])
     assert "did you mean" in (await made.call(*resend, edited, "--type", "Pak", code=2)).err
     await made.call(*resend, edited)
-    await work(made, lambda: packed(made) == ["p-1"])
+    await made.work(lambda: packed(made) == ["p-1"])
 
     await pack(made, parcel_id="p-2", weight=-1)
-    await work(made, lambda: ["p-2", "begins"] in [each[1:] for each in made.book])
+    await made.work(lambda: ["p-2", "begins"] in [each[1:] for each in made.book])
     assert len(await letters(made)) == 1
     unasked = await made.call("dead-letters", "purge", APP, "packing.fifo", code=2)
     assert "nothing was deleted" in unasked.err
@@ -196,7 +177,7 @@ async def test_letters_of_work_inside_the_app_are_redriven_by_an_instance_that_r
             (count,) = connection.execute("SELECT count(*) FROM sourceflow_dead_letters").fetchone()
         return count
 
-    await work(made, given_up)
+    await made.work(given_up)
     (letter,) = await letters(made, "--queue", "local")
     assert letter["queue"] == "local"
     assert letter["subscribers"] == ["Parcels.packed"]
@@ -263,3 +244,31 @@ async def test_what_is_left_over_is_removed_after_asking(folder):
     assert "nothing is left over" in (await folder.call("provision", APP, "--prune")).out
     silent = await folder.call("provision", "post:silent", "--prune", code=2)
     assert "does not listen to events as it is configured here" in silent.err
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_every_command_runs_as_a_process_of_its_own(folder):
+    await folder.process("check", APP)
+    await folder.process("describe", APP)
+    await folder.process("provision", APP)
+    worker = await folder.start("run", APP)
+    await folder.until((folder.path / "post.db").exists)
+    while b"post is running" not in await worker.stderr.readline():
+        pass
+    await folder.process("send", APP, "Pack", '{"parcel_id": "p-1"}')
+    await folder.until(lambda: packed(folder) == ["p-1"])
+    worker.send_signal(signal.SIGINT)
+    assert (await folder.ended(worker)).code == 0
+    for arguments in (
+        ("history", APP, "Parcel", "p-1"),
+        ("replay", APP, "Parcel", "p-1"),
+        ("rebuild", APP, "Weights"),
+        ("dead-letters", "list", APP),
+        ("outbox", "list", APP),
+        ("schedule", "list", APP),
+    ):
+        await folder.process(*arguments)
+        mistyped = ["post:ap" if each == APP else each for each in arguments]
+        wrong = await folder.process(*mistyped, code=2)
+        assert wrong.err.startswith("error: post has no 'ap', did you mean 'app'?")

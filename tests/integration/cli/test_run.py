@@ -9,6 +9,7 @@ import signal
 
 import pytest
 
+from sourceflow import App
 from sourceflow.transports.aws import AwsOptions, AwsTransport
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # each command is a process of its own
@@ -17,26 +18,22 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # each command is a p
 class Sender:
     """Sends to the service's queue, from the test's own process."""
 
-    def __init__(self, folder, monkeypatch):
-        for name, value in folder.environment.items():
-            monkeypatch.setenv(name, value)
-        self.module = {}
-        exec(compile((folder.path / "post.py").read_text(), "post.py", "exec"), self.module)
-        self.folder = folder
+    def __init__(self, folder):
+        self._pack = folder.module.Pack
+        self._url = folder.url
 
     async def send(self, *commands):
-        pack = self.module["Pack"]
         transport = AwsTransport(
-            AwsOptions(region="us-east-1", endpoint_url=self.folder.url),
-            lambda bus: bus.send.command(pack, queue="packing.fifo"),
+            AwsOptions(region="us-east-1", endpoint_url=self._url),
+            lambda bus: bus.send.command(self._pack, queue="packing.fifo"),
         )
-        async with self.module["App"]([], name="caller").use(transport) as app:
-            await app.send_many([pack(**command) for command in commands])
+        async with App([], name="caller").use(transport) as app:
+            await app.send_many([self._pack(**command) for command in commands])
 
 
 @pytest.fixture
-def sender(folder, monkeypatch):
-    return Sender(folder, monkeypatch)
+def sender(folder):
+    return Sender(folder)
 
 
 async def reach(folder, sender, count):
@@ -104,13 +101,13 @@ async def test_workers_whose_supervisor_is_killed_drain_and_end(folder, sender):
 
 @pytest.mark.parametrize("more", [(), ("--workers", "2")])
 async def test_an_app_that_is_wrong_does_not_start(folder, more):
-    ended = await folder.call("run", "post:wrong", *more, code=2)
+    ended = await folder.process("run", "post:wrong", *more, code=2)
 
     assert ended.err.startswith("error: 1 fault(s) in the wiring:\n  - Parcel is neither a Saga")
 
 
 async def test_an_app_that_is_not_there_is_told(folder):
-    ended = await folder.call("run", "post:ap", code=2)
+    ended = await folder.process("run", "post:ap", code=2)
 
     assert ended.err.startswith("error: post has no 'ap', did you mean 'app'?")
 
@@ -118,6 +115,6 @@ async def test_an_app_that_is_not_there_is_told(folder):
 @pytest.mark.parametrize("more", [(), ("--workers", "1")])
 async def test_a_database_that_cannot_be_used_ends_a_worker_with_its_reason(folder, more):
     folder.environment["POST_DATABASE"] = f"sqlite:///{folder.path / 'no' / 'folder' / 'p.db'}"
-    ended = await folder.call("run", "post:app", *more, code=2)
+    ended = await folder.process("run", "post:app", *more, code=2)
 
     assert "error: " in ended.err
