@@ -13,6 +13,7 @@ from watched_shop import COMPONENTS, SECRET, Create, Fail, Orders, Pay, Refuse, 
 from sourceflow import App, Observer
 from sourceflow.errors import AwsRequestError
 from sourceflow.stores.sql import SqlStores
+from sourceflow.transports.aws.client import SendEntry
 
 WAY = ["request", "send orders.fifo", "process orders.fifo"]
 """How far a command has come when its saga handles it."""
@@ -180,6 +181,63 @@ async def test_what_observers_are_told_they_are_told_within_the_trace(aws, watch
 
     assert len(heard) >= 2
     assert set(heard) == {watch.span("request").context.trace_id}
+
+
+async def test_a_dead_letter_keeps_its_trace_and_a_redrive_goes_on_in_it(shop, watch):
+    async with shop() as app:
+        await order(app, watch, Refuse(order_id="o-1"))
+        await app._transport.dead_letters.redrive("orders.fifo")
+        await app.drained()
+
+    sent = watch.span("send orders.fifo")
+    handled = [each for each in watch.spans if each.name == "process orders.fifo"]
+    assert [each.parent.span_id for each in handled] == [sent.context.span_id] * 2
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"traceparent": "garbage"},
+        {"traceparent": f"00-{'0' * 32}-{'b' * 16}-01"},
+        {"traceparent": f"ff-{'a' * 32}-{'b' * 16}-01"},
+        {"traceparent": f"00-{'A' * 32}-{'b' * 16}-01"},
+        {"traceparent": "x" * 100_000, "tracestate": "y" * 100_000},
+        {"tracestate": "a=1"},
+    ],
+    ids=repr,
+)
+async def test_a_message_is_handled_whatever_its_trace_says(shop, watch, attributes):
+    async with shop() as app:
+        engine, wire = app._running, app._transport._running
+        body = engine._codec.encode(engine.router.command(Fail(order_id="o-1"))).decode()
+        entry = SendEntry(id="0", body=body, attributes={"type": "Fail", **attributes})
+        await wire._sqs.send_message_batch(wire._provisioned.queues["tries"].url, [entry])
+        await app.drained()
+
+    handled = watch.span("process tries")
+    assert handled.parent is None
+    assert handled.attributes["sourceflow.outcome"] == "done"
+
+
+async def test_what_others_have_put_into_a_tracestate_goes_on(shop, watch):
+    async with shop() as app:
+        engine, wire = app._running, app._transport._running
+        body = engine._codec.encode(engine.router.command(Create(order_id="o-1"))).decode()
+        trace_of_others = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "tracestate": "acme=7"}
+        entry = SendEntry(
+            id="0",
+            body=body,
+            attributes={"type": "Create", **trace_of_others},
+            group_id="o-1",
+            deduplication_id="o-1",
+        )
+        await wire._sqs.send_message_batch(wire._provisioned.queues["orders.fifo"].url, [entry])
+        await app.drained()
+
+    spans = [each for each in watch.spans if each.kind is not SpanKind.INTERNAL]
+    assert len(spans) > 5
+    assert {each.context.trace_id for each in spans} == {int("a" * 32, 16)}
+    assert {each.context.trace_state["acme"] for each in spans} == {"7"}
 
 
 async def test_what_is_not_sampled_makes_no_spans_and_says_so_on_its_way(shop):
