@@ -35,7 +35,8 @@ class FollowedCodec(Codec):
         monotonic: Callable[[], float] | None,
     ) -> None:
         super().__init__(registry)
-        self._operations = instruments.counter(names.SERIALIZATIONS)
+        counter = instruments.counter(names.SERIALIZATIONS)
+        self._cells = {each: counter.cell(each) for each in ("encode", "decode")}
         self._durations = instruments.histogram(names.SERIALIZATION_DURATION)
         self._monotonic = monotonic
 
@@ -75,5 +76,5 @@ class FollowedCodec(Codec):
             began = self._monotonic()
             done = work(*args, **kwargs)
             self._durations.record(self._monotonic() - began, operation)
-        self._operations.add(operation)
+        self._cells[operation].count += 1
         return done

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sourceflow.bus.dead_letter import DeadLetter
     from sourceflow.bus.wiring import Wiring
     from sourceflow.messages import Envelope
-    from sourceflow.telemetry.otel.instruments import Instruments
+    from sourceflow.telemetry.otel.instruments import Cell, Instruments
 
 __all__ = ("Counts",)
 
@@ -33,6 +33,7 @@ class Counts(Observer):
         self._details = details
         self._commands = instruments.counter(names.COMMANDS_EXECUTED)
         self._sagas = instruments.counter(names.SAGAS_EXECUTED)
+        self._handled: dict[type[Any], tuple[Cell, ...]] = {}
         self._subscribers = instruments.counter(names.SUBSCRIBERS_EXECUTED)
         self._failed = instruments.counter(names.HANDLERS_FAILED)
         self._duplicates = instruments.counter(names.DUPLICATES)
@@ -40,8 +41,15 @@ class Counts(Observer):
 
     def handled(self, envelope: Envelope[Any], sequence: int | None, seconds: float) -> None:  # noqa: ARG002 - the observer's
         """A command's unit of work committed."""
-        self._commands.add(envelope.type_name)
-        self._sagas.add(self._wiring.commands[type(envelope.message)].name)
+        message_type = type(envelope.message)
+        cells = self._handled.get(message_type)
+        if cells is None:
+            cells = self._handled[message_type] = (
+                self._commands.cell(envelope.type_name),
+                self._sagas.cell(self._wiring.commands[message_type].name),
+            )
+        for cell in cells:
+            cell.count += 1
         if self._details and sequence is not None:
             trace.get_current_span().set_attribute(names.SEQUENCE.name, sequence)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing, nullcontext
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from sourceflow.bus.changes import UNCHANGED
 from sourceflow.bus.wiring import entity_name
@@ -23,22 +23,31 @@ if TYPE_CHECKING:
     from sourceflow.messages import KeyType
     from sourceflow.telemetry.kinds import Attribute
     from sourceflow.telemetry.kinds import Span as SpanName
-    from sourceflow.telemetry.otel.instruments import Instruments
+    from sourceflow.telemetry.otel.instruments import Cell, Instruments
     from sourceflow.telemetry.otel.spans import Steps
 
 __all__ = ("follow_stores",)
+
+
+class _Cells(NamedTuple):
+    """What is counted of one type of entity."""
+
+    appended: Cell
+    persisted: Cell
+    created: Cell
 
 
 class _Following:
     """What followed stores have in common."""
 
     def __init__(self, instruments: Instruments, steps: Steps | None) -> None:
-        self._steps = steps
-        self.created = instruments.counter(names.ENTITIES_CREATED)
-        self.appended = instruments.counter(names.COMMANDS_APPENDED)
+        self.steps = steps
         self.loaded = instruments.counter(names.COMMANDS_LOADED)
-        self.entities = instruments.counter(names.ENTITIES_PERSISTED)
-        self.rows = instruments.counter(names.VIEW_MODELS_PERSISTED)
+        self._created = instruments.counter(names.ENTITIES_CREATED)
+        self._appended = instruments.counter(names.COMMANDS_APPENDED)
+        self._entities = instruments.counter(names.ENTITIES_PERSISTED)
+        self._rows = instruments.counter(names.VIEW_MODELS_PERSISTED)
+        self._of_entity: dict[type[Any], _Cells] = {}
 
     def step(
         self,
@@ -50,24 +59,31 @@ class _Following:
         is_current: bool = True,
     ) -> AbstractContextManager[Span | None]:
         """Cover a step with a span, where details are asked for."""
-        if self._steps is None:
+        if self.steps is None:
             return nullcontext()
         attributes = {about: what} if what else {}
-        return self._steps.follow(name, operation, attributes, is_current=is_current)
+        return self.steps.follow(name, operation, attributes, is_current=is_current)
 
     def count(self, changes: Changes, *, is_new: bool) -> None:
         """Count what was committed."""
         stream = changes.stream
         if stream is not None:
-            entity = entity_name(stream.entity_type)
+            cells = self._of_entity.get(stream.entity_type) or self._cells(stream.entity_type)
             if stream.command is not None:
-                self.appended.add(entity)
+                cells.appended.count += 1
             if stream.entity is not UNCHANGED:
-                self.entities.add(entity)
+                cells.persisted.count += 1
                 if is_new and stream.entity is not DELETE:
-                    self.created.add(entity)
+                    cells.created.count += 1
         for row in changes.rows:
-            self.rows.add(row.row_type.__name__)
+            self._rows.add(row.row_type.__name__)
+
+    def _cells(self, entity_type: type[Any]) -> _Cells:
+        name = entity_name(entity_type)
+        cells = self._of_entity[entity_type] = _Cells(
+            self._appended.cell(name), self._entities.cell(name), self._created.cell(name)
+        )
+        return cells
 
 
 def follow_stores(stores: Stores, instruments: Instruments, steps: Steps | None) -> Stores:
@@ -172,10 +188,11 @@ class _FollowedBegin:
 
 
 class _FollowedUnitOfWork:
-    __slots__ = ("_following", "_is_new", "_uow")
+    __slots__ = ("_following", "_is_new", "_uow", "restore")
 
     def __init__(self, uow: UnitOfWork, following: _Following) -> None:
         self._uow = uow
+        self.restore = uow.restore  # called for every message: not by way of __getattr__
         self._following = following
         self._is_new = False
 
@@ -189,16 +206,21 @@ class _FollowedUnitOfWork:
 
     async def head(self, stream: Stream, entity_type: type[Any], claim: Claim | None) -> Head:
         """Return the head of a stream."""
-        with self._following.step(names.LOAD, "load", names.ENTITY_TYPE, stream.entity):
+        if self._following.steps is None:
             head = await self._uow.head(stream, entity_type, claim)
+        else:
+            with self._following.step(names.LOAD, "load", names.ENTITY_TYPE, stream.entity):
+                head = await self._uow.head(stream, entity_type, claim)
         self._is_new = head.entity is None
         return head
 
     async def commit(self, changes: Changes) -> Sequence[OutboxRow]:
         """Write everything, or nothing."""
-        stream = changes.stream
-        entity = "" if stream is None else stream.stream.entity
-        with self._following.step(names.COMMIT, "commit", names.ENTITY_TYPE, entity):
+        if self._following.steps is None:
             rows = await self._uow.commit(changes)
+        else:
+            entity = "" if changes.stream is None else changes.stream.stream.entity
+            with self._following.step(names.COMMIT, "commit", names.ENTITY_TYPE, entity):
+                rows = await self._uow.commit(changes)
         self._following.count(changes, is_new=self._is_new)
         return rows
