@@ -10,8 +10,12 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
 from watched_shop import COMPONENTS, SECRET, Create, Fail, Orders, Pay, Refuse, Watch, transport
 
-from sourceflow import App, Observer
+from sourceflow import App, Envelope, Observer
+from sourceflow.bus.changes import Destination, OutboxRow, Stream
+from sourceflow.bus.ports import Outgoing
+from sourceflow.clock import SystemClock
 from sourceflow.errors import AwsRequestError
+from sourceflow.messages import TraceContext
 from sourceflow.stores.sql import SqlStores
 from sourceflow.transports.aws.client import SendEntry
 
@@ -162,6 +166,32 @@ async def test_a_handler_leaves_no_span_behind_for_the_next_message(shop, watch)
     roots = [each for each in watch.spans if each.parent is None]
     assert {each.name for each in roots} == {"send orders.fifo"}
     assert len(roots) == 20
+
+
+@pytest.mark.parametrize("message", [TraceContext(f"00-{'a' * 32}-{'b' * 16}-01"), None])
+async def test_rows_of_an_outbox_go_on_in_the_trace_of_their_own_message(watch, message):
+    wiring = App(COMPONENTS, name="shop")._assemble().wiring
+    following = watch.telemetry().instrument(wiring, SystemClock())
+    envelope = Envelope(
+        message=Refuse(order_id="o-1"),
+        id="m-1",
+        source="/shop",
+        time=SystemClock().now(),
+        correlation_id="m-1",
+        trace=message,
+    )
+    seen = []
+
+    async def step(*_):
+        seen.append(trace.get_current_span().get_span_context().trace_id)
+
+    place = Destination("queue", "orders.fifo")
+    with watch.request() as others:
+        await following.relayed(step)([Outgoing(envelope, place, b"")])
+        await following.local(step)(OutboxRow(envelope, place, Stream("Order", "o-1")), 1)
+        assert trace.get_current_span() is others
+
+    assert seen == [0 if message is None else int(message.trace_id, 16)] * 2
 
 
 @pytest.mark.parametrize("signal", ["sent", "settled", "handled", "projected"])
