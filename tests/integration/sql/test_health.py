@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from postgres_server import postgres_url
+from sqlalchemy import func, select
 
 from database_gate import DatabaseGate
 from databases import PRODUCTS, SqlDatabase, own_database
 from file_lock import locked
 from sourceflow import App, Command, Entity, HealthStatus, Key, Saga, handles
 from sourceflow.stores.sql import SqlIdempotency
+from sourceflow.stores.sql.database import Statement, open_database
+from sourceflow.stores.sql.url import parse_url
 
 HEALTHY, DEGRADED, UNHEALTHY = HealthStatus
 
@@ -101,6 +105,27 @@ async def test_a_server_that_stopped_is_red_within_one_check_and_green_again(tmp
 
             await gate.open()
             assert (await database_entry(app)).status is HEALTHY
+
+
+async def test_a_connection_that_is_lost_without_a_word_is_not_waited_for():
+    """Its answer never comes, whoever is asked to cut it short: others work again meanwhile."""
+    probe = Statement(select(func.now()), "postgresql")
+    async with DatabaseGate(postgres_url()) as gate:
+        database = open_database(
+            parse_url(gate.url), pool_size=1, timeout=timedelta(seconds=30), create=False
+        )
+        await database.open()
+        await gate.hang()
+        begun = time.monotonic()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await database.probe(probe)
+        await gate.forget()
+
+        await database.probe(probe)
+
+        assert time.monotonic() - begun < 8
+        await database.aclose()
 
 
 async def test_a_file_that_another_process_has_locked_is_red_and_green_again(file):

@@ -75,6 +75,11 @@ class DatabaseGate:
         if self._server is None:
             await self._listen()
 
+    async def forget(self) -> None:
+        """Be open again, but for what is under way: whoever waits for that waits for ever."""
+        self._is_open = asyncio.Event()
+        self._is_open.set()
+
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", self._port)
         self._port = self._server.sockets[0].getsockname()[1]
