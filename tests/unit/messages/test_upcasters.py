@@ -219,7 +219,11 @@ def raising(error):
         ([SECRET], "returned list, no dict"),
         ({"order_id": object()}, "the upcasters of orders.place made data that cannot be written"),
         ({"order_id": SECRET, "total": float("nan"), "currency": ""}, "it does not fit: "),
-        ({"order_id": SECRET, "total": Decimal("NaN"), "currency": ""}, "not JSON that can be"),
+        # msgspec before 0.23 writes what its reader refuses, later ones refuse to write it
+        (
+            {"order_id": SECRET, "total": Decimal("NaN"), "currency": ""},
+            "not JSON that can be|made data that cannot be written",
+        ),
         ({"order_id": SECRET, "total": "1", "currency": "\uffff"}, "currency holds a character"),
         ({"order_id": SECRET, "total": "1", "currency": ""}, "its subject is not its key"),
         ({"order_id": "o-1", "total": "1"}, "missing required field `currency`"),
@@ -232,7 +236,7 @@ def test_what_an_upcaster_gets_wrong_is_malformed_and_its_values_are_not_told(er
     with pytest.raises(MalformedError) as caught:
         codec.decode(document(SECOND, dataversion=2), type_hint=hint)
 
-    assert told in str(caught.value)
+    assert any(each in str(caught.value) for each in told.split("|"))
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
 
