@@ -8,7 +8,7 @@ import signal
 import socket
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sourceflow.host.cli.codes import CAME_OUT_WRONG, WRONG_INPUT
 from sourceflow.resilience.backoff import Backoff
@@ -105,6 +105,21 @@ class Supervisor:
         failures = 0
         while not self._stopping.is_set():
             began = self._clock.monotonic()
+            end = await self._run_one()
+            if self._stopping.is_set():
+                self._note_end(number, end)
+                return
+            if self._clock.monotonic() - began >= STEADY.total_seconds():
+                failures = 0
+            failures += 1
+            if self._is_hopeless(end, failures):
+                self._give_up(number, end, failures)
+                return
+            await self._pause(number, end, failures)
+
+    async def _run_one(self) -> _End:
+        """Run a worker to its end; that there is no process to be had is an end, too."""
+        try:
             async with _started(self._command) as worker:
                 self._workers.add(worker)
                 try:
@@ -113,45 +128,38 @@ class Supervisor:
                     code = await worker.ended()
                 finally:
                     self._workers.discard(worker)
-            if self._stopping.is_set():
-                self._note_end(number, worker, code)
-                return
-            if self._clock.monotonic() - began >= STEADY.total_seconds():
-                failures = 0
-            failures += 1
-            if self._is_hopeless(worker, code, failures):
-                self._give_up(number, code, failures)
-                return
-            await self._pause(number, worker, code, failures)
+        except OSError as error:  # too many processes or open files, no memory
+            return _End(CAME_OUT_WRONG, f"was given no process ({error.strerror or error})")
+        return _End(code, _how(code), worker.pid, has_started=worker.has_started)
 
-    def _note_end(self, number: int, worker: _Worker, code: int) -> None:
-        if code and worker.has_started:
-            log.error("worker %d %s instead of draining", number, _how(code))
+    def _note_end(self, number: int, end: _End) -> None:
+        if end.code and end.has_started:
+            log.error("worker %d %s instead of draining", number, end.how)
             self._code = self._code or CAME_OUT_WRONG
 
-    def _is_hopeless(self, worker: _Worker, code: int, failures: int) -> bool:
+    def _is_hopeless(self, end: _End, failures: int) -> bool:
         """Whether no worker works, and another start would not change that."""
-        if worker.has_started or any(each.has_started for each in self._workers):
+        if end.has_started or any(each.has_started for each in self._workers):
             return False
-        return code == WRONG_INPUT or failures >= STARTS
+        return end.code == WRONG_INPUT or failures >= STARTS
 
-    def _give_up(self, number: int, code: int, failures: int) -> None:
+    def _give_up(self, number: int, end: _End, failures: int) -> None:
         log.error(
             "worker %d cannot start: it %s, at try %d, and no other one works: giving up",
             number,
-            _how(code),
+            end.how,
             failures,
         )
-        self._code = WRONG_INPUT if code == WRONG_INPUT else CAME_OUT_WRONG
+        self._code = WRONG_INPUT if end.code == WRONG_INPUT else CAME_OUT_WRONG
         self._stop()
 
-    async def _pause(self, number: int, worker: _Worker, code: int, failures: int) -> None:
+    async def _pause(self, number: int, end: _End, failures: int) -> None:
         delay = self._backoff.delay(failures - 1)
         log.error(
-            "worker %d (process %d) %s; another one starts in %.1f s",
+            "worker %d%s %s; another one starts in %.1f s",
             number,
-            worker.pid,
-            _how(code),
+            "" if end.pid is None else f" (process {end.pid})",
+            end.how,
             delay.total_seconds(),
         )
         sleep = asyncio.ensure_future(self._clock.sleep(delay.total_seconds()))
@@ -161,6 +169,15 @@ class Supervisor:
         finally:
             sleep.cancel()
             stop.cancel()
+
+
+class _End(NamedTuple):
+    """How a worker has ended."""
+
+    code: int
+    how: str
+    pid: int | None = None
+    has_started: bool = False
 
 
 class _Worker:

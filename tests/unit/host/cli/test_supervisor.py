@@ -115,6 +115,17 @@ async def test_a_worker_that_never_starts_is_given_up_after_some_tries(supervise
     assert f"it ended with 1, at try {STARTS}, and no other one works: giving up" in caplog.text
 
 
+async def test_where_no_process_is_to_be_had_it_tries_again_before_it_gives_up(caplog):
+    def command(_):
+        return ("/nowhere/worker",)
+
+    assert await Supervisor(command, 1, clock=SystemClock(), backoff=SOON).run() == 1
+
+    refused = "was given no process (No such file or directory)"
+    assert caplog.text.count(f"worker 1 {refused}; another one starts") == STARTS - 1
+    assert f"it {refused}, at try {STARTS}, and no other one works: giving up" in caplog.text
+
+
 async def test_one_that_gives_up_ends_the_others_that_have_not_started(supervise):
     program = (
         "import os, sys, time\n"
