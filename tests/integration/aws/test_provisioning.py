@@ -312,6 +312,32 @@ async def test_verify_names_a_subscription_and_a_right_that_are_missing(cloud, p
     assert f"the right of {topic!r} to send to {queue!r}" in str(caught.value)
 
 
+async def test_verify_takes_a_right_however_it_is_granted(cloud, provision):
+    made = await provision()
+    topic, queue = made.topics["payment-events"], made.queues["orders-events"]
+
+    async def grant(pattern):
+        statement = {
+            "Sid": "MadeByTheirInfrastructure",
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": ["sqs:SendMessage"],
+            "Resource": queue.arn,
+            "Condition": {"ArnLike": {"aws:SourceArn": pattern}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        await cloud.plane.sqs(
+            "set_queue_attributes", QueueUrl=queue.url, Attributes={"Policy": policy}
+        )
+
+    await grant(topic.arn.removesuffix("payment-events") + "*")
+    assert await provision(provisioning="verify") == made
+
+    await grant(topic.arn + "-of-others")
+    with pytest.raises(AwsConfigurationError, match="the right of"):
+        await provision(provisioning="verify")
+
+
 async def test_verify_names_a_dead_letter_queue_that_is_missing(cloud, provision):
     await cloud.make_queue("payments.fifo", FifoQueue="true")
 

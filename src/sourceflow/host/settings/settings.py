@@ -116,12 +116,14 @@ class Settings:
         """The options of the table ``aws``.
 
         Raises:
-            SettingsError: The region is not set.
+            SettingsError: The region is set neither here nor by ``AWS_DEFAULT_REGION``.
         """
         from sourceflow.transports.aws import AwsOptions  # noqa: PLC0415 - only where it is used
 
-        self._require("aws")
-        return AwsOptions(**{name: given.value for name, given in self._values("aws").items()})
+        try:
+            return AwsOptions(**{name: given.value for name, given in self._values("aws").items()})
+        except ValueError as error:  # each value was tried: there is no region
+            raise SettingsError(f"aws.region is not set: {error}") from None
 
     def bus(self, components: Sequence[type[Any] | Callable[..., Any]]) -> Callable[[Bus], object]:
         """Return what the table ``bus`` says, as ``AwsTransport`` takes it.

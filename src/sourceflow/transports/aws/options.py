@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from datetime import timedelta
@@ -38,12 +39,32 @@ MAX_LIFETIME: Final = timedelta(hours=24)
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_-]{0,40}")
 
 
+REGION_VARIABLE: Final = "AWS_DEFAULT_REGION"
+"""Where the SDKs and the command line of AWS look for a region, too (AWS SDKs and tools reference)."""
+
+
+def _region_of_environment() -> str:
+    """Return the region that the environment says.
+
+    Raises:
+        ValueError: It says none.
+    """
+    region = os.environ.get(REGION_VARIABLE)
+    if not region:
+        raise ValueError(
+            f"no region is given: set AwsOptions(region='us-east-1'), or the variable "
+            f"{REGION_VARIABLE}"
+        )
+    return region
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwsOptions:
     """How the transport reaches AWS and works with it.
 
     Attributes:
-        region: The AWS region, such as ``eu-central-1``.
+        region: The AWS region, such as ``eu-central-1``; where not given, that of the
+            variable ``AWS_DEFAULT_REGION``.
         enable_command_routing: Send routed commands to their queues; off, they are handled here.
         enable_event_routing: Publish routed events to their topics; off, they stay here.
         enable_command_listener: Take commands from the queues that are listened to.
@@ -73,11 +94,11 @@ class AwsOptions:
         resource_prefix: Stands before the name of every queue and topic.
 
     Raises:
-        ValueError: A value is out of range, or its effect is not available.
+        ValueError: A value is out of range, its effect is not available, or there is no region.
         TypeError: A value is of the wrong type.
     """
 
-    region: str
+    region: str = ""
     enable_command_routing: bool = True
     enable_event_routing: bool = True
     enable_command_listener: bool = True
@@ -103,6 +124,8 @@ class AwsOptions:
     resource_prefix: str = ""
 
     def __post_init__(self) -> None:
+        if self.region == "":
+            object.__setattr__(self, "region", _region_of_environment())
         if not isinstance(self.region, str) or not re.fullmatch(r"[a-z0-9-]+", self.region):
             raise ValueError(f"region {self.region!r} is not the name of one, such as 'us-east-1'")
         _check_keys(self.kms_key_id, self.decrypt_key_ids)

@@ -290,7 +290,9 @@ def test_a_file_that_is_not_there_is_told(tmp_path, monkeypatch):
         (lambda settings: settings.stores(), "stores.url is not set"),
     ],
 )
-def test_what_must_be_set_is_told_where_it_is_used(use, told):
+def test_what_must_be_set_is_told_where_it_is_used(use, told, monkeypatch):
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+
     assert refusal(use, env(AWS_WAIT_TIME="1 s", STORES_TIMEOUT="1 s")).startswith(told)
 
 

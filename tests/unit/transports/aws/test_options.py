@@ -45,6 +45,20 @@ def test_the_defaults_are_those_of_the_design():
     }
 
 
+def test_a_region_that_is_not_given_is_that_of_the_environment(monkeypatch):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    assert AwsOptions().region == "eu-west-1"
+    assert AwsOptions(region="eu-central-1").region == "eu-central-1"
+
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "Ireland")
+    with pytest.raises(ValueError, match="region 'Ireland' is not the name of one"):
+        AwsOptions()
+
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    with pytest.raises(ValueError, match=r"no region is given: .* the variable AWS_DEFAULT_REGION"):
+        AwsOptions()
+
+
 def test_options_are_frozen_and_given_by_name():
     with pytest.raises(TypeError):
         AwsOptions("eu-central-1")
@@ -55,7 +69,6 @@ def test_options_are_frozen_and_given_by_name():
 @pytest.mark.parametrize(
     ("option", "text"),
     [
-        ({"region": ""}, "region ''"),
         ({"region": "US East"}, "region 'US East'"),
         ({"region": None}, "region None"),
         ({"max_concurrent_calls": 0}, "max_concurrent_calls is at least 1, not 0"),

@@ -12,7 +12,7 @@ from sourceflow.errors import AwsConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ("allowed_topics", "allows", "may_allow", "with_topics", "without_topic")
+__all__ = ("allowed_topics", "may_allow", "with_topics", "without_topic")
 
 STATEMENT: Final = "sourceflow-sns"
 """The id of the one statement that is ours: a policy holds 20 at most, so there is one for all topics."""
@@ -84,11 +84,6 @@ def allowed_topics(policy: str, queue_arn: str) -> tuple[str, ...]:
     return tuple(
         _sources(next((each for each in statements if each.get("Sid") == STATEMENT), None))
     )
-
-
-def allows(policy: str, queue_arn: str, topics: Collection[str]) -> bool:
-    """Whether our statement of a policy lets topics deliver."""
-    return set(topics) <= set(allowed_topics(policy, queue_arn))
 
 
 def may_allow(policy: str, queue_arn: str, topic_arn: str) -> bool:

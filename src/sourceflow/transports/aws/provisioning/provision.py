@@ -119,7 +119,7 @@ class Provisioner:
             for _, topic in pairs:
                 if await self._topics.subscription(topic.arn, queue.arn) is None:
                     missing.append(f"the subscription of {queue.name!r} to {topic.name!r}")
-                if not await self._queues.allows(queue.arn, queue.url, (topic.arn,)):
+                if not await self._queues.may_allow(queue.arn, queue.url, topic.arn):
                     missing.append(f"the right of {topic.name!r} to send to {queue.name!r}")
         return missing
 

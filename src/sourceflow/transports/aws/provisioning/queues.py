@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from sourceflow.errors import AwsConfigurationError, AwsError
-from sourceflow.transports.aws.provisioning.policies import allows, with_topics, without_topic
+from sourceflow.transports.aws.provisioning.policies import may_allow, with_topics, without_topic
 from sourceflow.transports.aws.provisioning.resources import ProvisionedQueue
 
 if TYPE_CHECKING:
@@ -188,9 +188,9 @@ class Queues:
         """Return a queue's ARN."""
         return (await self._attributes(url))["QueueArn"]
 
-    async def allows(self, queue_arn: str, url: str, topics: Collection[str]) -> bool:
-        """Whether topics may deliver into a queue, as far as our own statement goes."""
-        return allows((await self._attributes(url)).get("Policy", ""), queue_arn, topics)
+    async def may_allow(self, queue_arn: str, url: str, topic_arn: str) -> bool:
+        """Whether a topic may deliver into a queue, by our statement or by anybody's."""
+        return may_allow((await self._attributes(url)).get("Policy", ""), queue_arn, topic_arn)
 
     async def allow(self, queue_arn: str, url: str, topics: Collection[str]) -> None:
         """Let topics deliver into a queue.

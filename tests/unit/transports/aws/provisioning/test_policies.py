@@ -7,7 +7,6 @@ import pytest
 from sourceflow.errors import AwsConfigurationError
 from sourceflow.transports.aws.provisioning.policies import (
     allowed_topics,
-    allows,
     may_allow,
     with_topics,
     without_topic,
@@ -39,8 +38,8 @@ def test_one_statement_names_all_topics():
     policy = with_topics("", QUEUE, [topic("b"), topic("a")])
 
     assert sources(policy) == [[topic("a"), topic("b")]]
-    assert allows(policy, QUEUE, [topic("a")])
-    assert not allows(policy, QUEUE, [topic("c")])
+    assert may_allow(policy, QUEUE, topic("a"))
+    assert not may_allow(policy, QUEUE, topic("c"))
 
 
 def test_the_statement_is_for_the_queues_own_account():
