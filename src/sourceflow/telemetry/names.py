@@ -322,7 +322,8 @@ ENTITIES_PERSISTED: Final = counter(
     ENTITY_TYPE,
 )  # fmt: skip
 VIEW_MODELS_PERSISTED: Final = counter(
-    CORE, "sourceflow.viewmodels.persisted", "{row}", "Rows that were written or removed.",
+    CORE, "sourceflow.viewmodels.persisted", "{row}",
+    "Rows that were written or removed with messages; those of a rebuild are left out.",
     VIEW_MODEL_TYPE,
 )  # fmt: skip
 SERIALIZATIONS: Final = counter(
