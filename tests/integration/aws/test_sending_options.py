@@ -17,7 +17,7 @@ from sourceflow.testing import LocalAws, ManualClock
 from sourceflow.testing.clock import settle
 from sourceflow.testing.local_aws.errors import AwsFault
 from sourceflow.testing.local_aws.face import json_fault
-from sourceflow.transports.aws import AwsOptions, AwsTransport, ListenerState
+from sourceflow.transports.aws import AwsOptions, AwsTransport, ListenerState, LocalKeyProvider
 from sourceflow.transports.aws.client import Endpoint, SqsClient
 
 QUEUE = Destination("queue", "work.fifo")
@@ -93,7 +93,7 @@ def diary():
 @pytest.fixture
 def start(aws, clock, diary):
     @asynccontextmanager
-    async def start(*, listen=False, stores=None, **options):
+    async def start(*, listen=False, stores=None, keys=None, **options):
         def configure(bus):
             sending = bus.send.command(Work, queue="work.fifo")
             return sending.listen.to.command_queue("work.fifo") if listen else sending
@@ -102,6 +102,7 @@ def start(aws, clock, diary):
             AwsOptions(region="us-east-1", endpoint_url=aws.endpoint_url, **options),
             configure,
             credentials=aws.static_credentials(),
+            keys=keys,
         )
         components = [JobSaga] if listen else []
         app = App(components, name="jobs", services=[diary], stores=stores, clock=clock)
@@ -201,3 +202,26 @@ async def test_the_next_of_a_group_starts_after_the_commit_or_after_the_delete(
 
     assert began == ([0, 1] if overlaps else [0])
     assert diary.began == [0, 1]
+
+
+class CountedKeys(LocalKeyProvider):
+    """Counts the data keys that it makes."""
+
+    def __init__(self):
+        super().__init__()
+        self.made = 0
+
+    async def generate(self, context):
+        self.made += 1
+        return await super().generate(context)
+
+
+@pytest.mark.parametrize(("lifetime", "made"), [(5, 2), (60, 1)])
+async def test_a_data_key_is_renewed_when_its_lifetime_is_over(start, clock, lifetime, made):
+    keys = CountedKeys()
+    options = {"enable_encryption": True, "data_key_lifetime": timedelta(minutes=lifetime)}
+    async with start(keys=keys, **options) as (app, _):
+        for number in (1, 2):
+            await app.send(Work(id="1", number=number))
+            await clock.advance(timedelta(minutes=5))
+    assert keys.made == made

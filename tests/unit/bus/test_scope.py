@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sourceflow import (
+    Aggregate,
     Command,
     Entity,
     Event,
@@ -14,6 +15,7 @@ from sourceflow import (
     ViewModel,
     handles,
     projects,
+    subscribes,
 )
 from sourceflow.errors import NoConnectionError, NotFoundError
 
@@ -108,6 +110,49 @@ async def test_a_handler_knows_its_message(bench, look):
     assert (seen.message_id, seen.correlation_id, seen.causation_id) == ("m-1", "m-1", None)
     assert (seen.sequence, seen.attempt, seen.is_replay) == (2, 1, False)
     assert (seen.time, seen.headers) == (bench.clock.now(), {"tenant": "acme"})
+
+
+class Remembers:
+    """Keeps on itself what it has handled, and tells it."""
+
+    def __init__(self, look: Look) -> None:
+        self.look = look
+        self.handled = []
+
+    def note(self, message):
+        self.handled.append(message.id)
+        self.look.saw.append((type(self).__name__, self.handled))
+
+
+class RememberingSaga(Remembers, Saga[Trip]):
+    @handles
+    def go(self, command: Go) -> None:
+        self.note(command)
+        self.raise_event(Went(id=command.id))
+
+
+class RememberingRows(Remembers, View[Row]):
+    @projects
+    def went(self, event: Went) -> None:
+        self.note(event)
+
+
+class RememberingTrips(Remembers, Aggregate[Trip]):
+    @subscribes
+    def went(self, event: Went) -> None:
+        self.note(event)
+
+
+async def test_each_message_has_a_new_object_of_its_component(start, look):
+    look.saw = []
+    components = (RememberingSaga, RememberingRows, RememberingTrips)
+    bench = await start(*components, services=[look])
+    for key in ("a", "b"):
+        await bench.app.send(Go(id=key))
+    await bench.clock.finish(bench.app.drained())
+    assert sorted(look.saw) == sorted(
+        (component.__name__, [key]) for component in components for key in ("a", "b")
+    )
 
 
 async def test_streams_are_kept_under_the_entitys_stable_name(bench):

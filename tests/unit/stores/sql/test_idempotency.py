@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
 import sqlite3
+from contextlib import closing
 from datetime import timedelta
 
+import asyncpg
 import pytest
+from postgres_server import postgres_url
 
 from sourceflow import App
 from sourceflow.errors import DependencyError, NotRunningError, StoreConfigurationError
@@ -97,6 +102,34 @@ async def test_keys_are_readable_unless_they_are_long(path):
     assert {"shop /shop m-1", "x" * LONGEST_KEY} < kept
     (long,) = kept - {"shop /shop m-1", "x" * LONGEST_KEY}
     assert long.startswith("sha256:")
+
+
+async def test_whoever_has_locked_the_file_is_waited_for_as_long_as_the_timeout(path):
+    url, short = f"sqlite:///{path}", timedelta(seconds=0.2)
+    async with SqlIdempotency(url) as patient, SqlIdempotency(url, timeout=short) as hasty:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            waiting = asyncio.create_task(patient.claim("k", LEASE))
+            with pytest.raises(DependencyError, match="database is locked"):
+                async with asyncio.timeout(10):
+                    await hasty.claim("k", LEASE)
+            assert not waiting.done()
+            other.execute("COMMIT")
+            assert (await waiting).token
+
+
+@pytest.mark.parametrize("size", [1, 3])
+async def test_it_makes_as_many_connections_as_its_pool_may_have(size):
+    schema = f"t{secrets.token_hex(8)}"
+    own = f"SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%{schema}%' AND pid <> $1"
+    connection = await asyncpg.connect(postgres_url())
+    try:
+        async with SqlIdempotency(postgres_url(), schema=schema, pool_size=size) as service:
+            await asyncio.gather(*(service.has_processed(f"k-{each}") for each in range(8)))
+            assert await connection.fetchval(own, connection.get_server_pid()) == size
+    finally:
+        await connection.execute(f"DROP SCHEMA {schema} CASCADE")
+        await connection.close()
 
 
 def test_an_interval_is_a_time_to_wait():

@@ -49,6 +49,15 @@ async def test_it_takes_the_port_that_is_given():
         socket.create_connection(("127.0.0.1", port)).close()
 
 
+async def test_it_binds_the_address_that_is_given_and_no_other(connect):
+    """Two have the same port, so neither listens where the other does."""
+    port = free_port()
+    async with LocalAws(port=port) as one, LocalAws(host="127.0.0.2", port=port) as other:
+        assert other.endpoint_url == f"http://127.0.0.2:{port}"
+        await connect(other).create_queue("orders")
+        assert (one.calls["CreateQueue"], other.calls["CreateQueue"]) == (0, 1)
+
+
 async def test_two_take_two_ports():
     async with LocalAws() as one, LocalAws() as other:
         assert one.endpoint_url != other.endpoint_url

@@ -20,9 +20,9 @@ RECORD = b'{"id":"a-1","holder":"Johanna"}'
 def opened(keys, clock):
     """Opens what encrypts for one App: a later run of it, or one that has other options."""
 
-    def opened(*, app="shop", encrypt=True, keys=keys):
+    def opened(*, app="shop", encrypt=True, keys=keys, **options):
         return open_record_cipher(
-            AwsOptions(region="us-east-1", encrypt_at_rest=encrypt),
+            AwsOptions(region="us-east-1", encrypt_at_rest=encrypt, **options),
             keys,
             credentials=StaticCredentials("test", "test"),
             app=app,
@@ -165,6 +165,25 @@ async def test_a_disabled_key_ends_writing_within_the_life_of_a_data_key(cipher,
     await clock.advance(timedelta(minutes=5))
     with pytest.raises(KeyUnavailableError):
         await cipher.sealing()
+
+
+@pytest.mark.parametrize(("lifetime", "asked"), [(10, 2), (60, 1)])
+async def test_the_lifetime_of_data_keys_is_that_of_the_options(
+    opened, keys, clock, lifetime, asked
+):
+    """Who writes asks for a data key once in each lifetime, and so does who reads."""
+    options = {"data_key_lifetime": timedelta(minutes=lifetime)}
+    async with opened(**options) as writer:
+        record = (PLACE, await sealed(writer))
+        await clock.advance(timedelta(minutes=10))
+        await sealed(writer)
+        assert len(keys.generated) + len(keys.decrypted) == asked
+    keys.decrypted.clear()
+    async with opened(**options) as reader:
+        await reader.opened([record])
+        await clock.advance(timedelta(minutes=10))
+        await reader.opened([record])
+    assert len(keys.decrypted) == asked
 
 
 async def test_what_was_encrypted_is_read_where_nothing_is_encrypted_any_more(cipher, opened):
