@@ -1,4 +1,7 @@
-"""LocalStack for the tests that ask for it: started once, in the background, and ended by us."""
+"""What every test finds: signals as in a terminal, and LocalStack for those that ask for it.
+
+It is started once, in the background, and ended by us.
+"""
 
 from __future__ import annotations
 
@@ -134,6 +137,17 @@ KEY = pytest.StashKey[LocalStack]()
 
 def pytest_configure(config):
     config.stash[KEY] = LocalStack()
+    _take_sigint()
+
+
+def _take_sigint():
+    """Let SIGINT end what tests start, as in a terminal.
+
+    Shells start what runs in the background with SIGINT ignored, and whatever that starts inherits
+    it: Ctrl-C would then end none of the programs under test.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure(config):
