@@ -46,7 +46,7 @@ async def test_a_service_whose_topic_is_deleted_is_not_ready_and_stays_alive(
 async def test_a_service_that_is_told_to_end_finishes_what_it_handles(serve, tmp_path):
     async with serve(PROGRAMS, "slow_service:web", SLOW_FOLDER=str(tmp_path)) as service:
         await service.until("/probes/ready", 200)
-        await service.client.post("/work/w-1")
+        await service.client.post("/jobs/w-1")
         await until(tmp_path / "began")
 
         assert await service.end() == (-signal.SIGTERM, "")
@@ -58,7 +58,7 @@ async def test_a_worker_can_be_served_by_its_probes_alone(serve, tmp_path):
     folder = {"SLOW_FOLDER": str(tmp_path)}
     async with serve(PROGRAMS, "slow_service:web", SLOW_ONLY_SENDS="1", **folder) as service:
         await service.until("/probes/ready", 200)
-        await service.client.post("/work/w-1")
+        await service.client.post("/jobs/w-1")
         await service.end()
     assert committed(tmp_path) == 0
 

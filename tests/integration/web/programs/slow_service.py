@@ -48,6 +48,6 @@ web.mount("/probes", HealthApp(app))
 probes = HealthApp(app, details=True)
 
 
-@web.post("/work/{work_id}", status_code=202)
+@web.post("/jobs/{work_id}", status_code=202)
 async def work(work_id: str) -> str:
     return await app.send(Work(id=work_id))
