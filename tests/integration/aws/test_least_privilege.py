@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -18,11 +17,6 @@ from sourceflow.stores.sql import SqlStores
 from sourceflow.testing import LocalAws
 from sourceflow.transports.aws import AwsOptions, AwsTransport
 from sourceflow.transports.aws.dead_letters import move_task, visit
-
-pytestmark = pytest.mark.skipif(
-    os.environ.get("SOURCEFLOW_TEST_SIZE") != "full",
-    reason="some of these cases race with the clock of a quiet machine: mend them, then run them always",
-)
 
 ACCOUNT = "000000000000"
 LONG = 60.0

@@ -28,7 +28,7 @@ from sourceflow import (
     projects,
 )
 from sourceflow.testing import LocalAws
-from sourceflow.transports.aws import AwsOptions, AwsTransport
+from sourceflow.transports.aws import AwsOptions, AwsTransport, acknowledger
 
 SECOND = timedelta(seconds=1)
 
@@ -392,6 +392,19 @@ async def test_what_does_not_end_within_the_grace_period_is_there_for_others_at_
     async with start() as app:
         await app.drained(timeout=10)  # well below the visibility timeout
         assert (await app.get(Job, "1")).done == 1
+
+
+async def test_what_is_done_is_deleted_also_when_the_grace_period_is_over(
+    start, desk, watch, monkeypatch
+):
+    monkeypatch.setattr(acknowledger, "LINGER", 0.3)  # the delete has not left when all stops
+    async with start(shutdown_grace=timedelta(0)) as app:
+        await app.send(Work(id="1", say="reject"))
+        await watch.lettered.wait()
+
+    async with start() as app:
+        await app.drained(timeout=10)  # well below the visibility timeout
+    assert desk.attempts == [1]
 
 
 async def test_requests_are_signed_for_the_region(start, aws):

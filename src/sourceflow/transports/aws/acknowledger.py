@@ -100,6 +100,10 @@ class Acknowledger:
         self.add(lease)
         await ended.wait()
 
+    async def empty(self) -> None:
+        """Wait until every delete is confirmed, or has failed for good."""
+        await self._batcher.empty()
+
     def _settle(self, leases: Sequence[Lease], results: Sequence[Exception | None]) -> None:
         for lease, error in zip(leases, results, strict=True):
             if error is not None:

@@ -72,7 +72,7 @@ class Batcher(Generic[ItemT]):
         self._flying = 0
         self._waiting = 0
         self._timer: asyncio.Handle | None = None
-        self._room = asyncio.Event()
+        self._landing = asyncio.Event()
 
     @property
     def is_full(self) -> bool:
@@ -82,8 +82,16 @@ class Batcher(Generic[ItemT]):
     async def room(self) -> None:
         """Wait until there is room for more."""
         while self.is_full:
-            self._room.clear()
-            await self._room.wait()
+            await self._next_landing()
+
+    async def empty(self) -> None:
+        """Wait until every item is settled."""
+        while self._waiting:
+            await self._next_landing()
+
+    async def _next_landing(self) -> None:
+        self._landing.clear()
+        await self._landing.wait()
 
     def add(self, item: ItemT, *, size: int = 0, group: str | None = None) -> None:
         """Add an item.
@@ -160,8 +168,7 @@ class Batcher(Generic[ItemT]):
             if group is not None:
                 self._next_of(group)
         self._settle([item for item, _, _ in batch], results)
-        if not self.is_full:
-            self._room.set()
+        self._landing.set()
         self._schedule()
 
     def _take(self) -> list[_Waiting[ItemT]]:

@@ -262,3 +262,7 @@ class Listener:
     async def hand_back(self) -> None:
         """Show every message that is still held to others at once."""
         await self._leases.hand_back(self._leases.held())
+
+    async def acknowledged(self) -> None:
+        """Wait until what is done is deleted, or its delete has failed for good."""
+        await self._acknowledger.empty()

@@ -334,6 +334,7 @@ class RunningTransport:
         if self._polling:
             await asyncio.wait(self._polling)
         await asyncio.gather(*(listener.hand_back() for listener in self._listeners))
+        await asyncio.gather(*(listener.acknowledged() for listener in self._listeners))
         self._listeners.clear()
         self._polling.clear()
 

@@ -192,6 +192,22 @@ async def test_room_is_shared_among_all_that_wait_for_it(tasks):
     assert Counter(item for batch in post.batches for item in batch) == Counter(range(100))
 
 
+async def test_it_is_empty_when_everything_is_settled(tasks):
+    post = Post(held=True)
+    puts = Puts(post, tasks)
+    futures = [puts.put(item, group="a") for item in range(3)]
+    empty = asyncio.create_task(puts.batcher.empty())
+    for item in range(3):
+        await settle()
+        assert not empty.done()
+        assert post.let_go() == [item]
+
+    await empty
+    assert all(future.done() for future in futures)
+    async with asyncio.timeout(1):
+        await puts.batcher.empty()
+
+
 class Run:
     """A run of a batcher under random puts and random ends of its batches."""
 
