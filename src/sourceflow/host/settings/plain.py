@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from sourceflow.host.settings.durations import write_duration
 from sourceflow.host.settings.tables import Entry
@@ -33,7 +33,8 @@ def plain(value: Any) -> Any:
 
 def _without_password(url: str) -> str:
     """Return an address without what may be secret: its password, and its query."""
-    parts = urlsplit(url)
+    scheme, _, rest = url.partition("://")
+    parts = urlsplit(f"//{rest}")
     user, _, host = parts.netloc.rpartition("@")
     netloc = f"{user.partition(':')[0]}@{host}" if user else host
-    return urlunsplit((parts.scheme, netloc, parts.path, "", ""))
+    return f"{scheme}://{netloc}{parts.path}"

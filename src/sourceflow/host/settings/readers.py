@@ -12,7 +12,17 @@ import msgspec
 
 from sourceflow.host.settings.durations import read_duration
 
-__all__ = ("NONE", "Member", "Reader", "is_for_code", "reader_of", "structured", "without_none")
+__all__ = (
+    "NONE",
+    "OBJECTS",
+    "ForCode",
+    "Member",
+    "Reader",
+    "is_for_code",
+    "reader_of",
+    "structured",
+    "without_none",
+)
 
 NONE: Final = "none"
 """What stands for no value, where an option may have none."""
@@ -78,9 +88,18 @@ def reader_of(hint: Any, members: Mapping[Any, Member] = NO_MEMBERS) -> Reader:
     return _READERS[hint]
 
 
+class ForCode:
+    """Stands for a type whose objects no file can hold."""
+
+
+OBJECTS: Final = ("Clock", "MeterProvider", "TracerProvider")
+"""The names of such types, as hints have them."""
+
+
 def is_for_code(hint: Any) -> bool:
-    """Whether an option takes a function, which no file can hold."""
-    return get_origin(without_none(hint)) is Callable
+    """Whether an option takes a function, or another object that no file can hold."""
+    inner = without_none(hint)
+    return inner is ForCode or get_origin(inner) is Callable
 
 
 def without_none(hint: Any) -> Any:

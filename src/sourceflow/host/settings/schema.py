@@ -10,8 +10,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
 from sourceflow.errors import MissingExtraError
+from sourceflow.host.settings.owners import IN_MEMORY, owner_of, parameters_of
 from sourceflow.host.settings.readers import (
     NONE,
+    OBJECTS,
+    ForCode,
     Member,
     Reader,
     is_for_code,
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ("SECTIONS", "Option", "options_of")
 
-SECTIONS: Final = ("app", "aws", "bus", "stores")
+SECTIONS: Final = ("app", "aws", "bus", "stores", "idempotency", "health", "telemetry")
 
 Path = tuple[str, ...]
 
@@ -73,44 +76,48 @@ def _app(section: str) -> list[Option]:
     return [Option(section, ("name",), reader_of(str), inspect.Parameter.empty)]
 
 
-def _aws(section: str) -> list[Option]:
-    from sourceflow.transports.aws import AwsOptions  # noqa: PLC0415 - only where it is used
+def _made(section: str) -> list[Option]:
+    """Return the options of a section of which one thing is made."""
+    return _options(section, (), owner_of(section))
 
-    return _fields(section, (), AwsOptions)
+
+def _kept(section: str) -> list[Option]:
+    """Return the options of what is kept in a database or in memory: all that either takes."""
+    try:
+        options = _options(section, (), owner_of(section))
+    except MissingExtraError:  # what is kept in memory has a URL, too
+        options = [Option(section, ("url",), reader_of(str), inspect.Parameter.empty)]
+    known = {option.path for option in options}
+    in_memory = _options(section, (), owner_of(section, IN_MEMORY))
+    return options + [option for option in in_memory if option.path not in known]
 
 
-def _fields(section: str, above: Path, owner: type[Any]) -> list[Option]:
-    """Return the options of a dataclass, with those of the dataclasses that it holds."""
-    from sourceflow.transports.aws import AlertHook, SnsAlert  # noqa: PLC0415 - only where it is used
-
-    members = {AlertHook | SnsAlert: Member("names of topics", SnsAlert)}
-    hints = get_type_hints(owner, localns={"Callable": Callable, "AlertHook": AlertHook})
+def _options(section: str, above: Path, owner: type[Any]) -> list[Option]:
+    """Return the options of a class, with those of the dataclasses that it takes."""
+    names: dict[str, Any]
+    names, members = _alerts() if section == "aws" else ({}, {})
+    names |= {"Callable": Callable} | dict.fromkeys(OBJECTS, ForCode)
+    hints = get_type_hints(owner.__init__, localns=names)
     options: list[Option] = []
-    for field in dataclasses.fields(owner):
-        hint = hints[field.name]
+    for name, parameter in parameters_of(owner).items():
+        hint = hints[name]
         if is_for_code(hint):
             continue
-        path = (*above, field.name)
-        default = inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default
+        path = (*above, name)
         inner = without_none(hint)
         if dataclasses.is_dataclass(inner) and isinstance(inner, type):
-            options.append(Option(section, path, _PRESENCE, default, inner))
-            options += _fields(section, path, inner)
+            options.append(Option(section, path, _PRESENCE, parameter.default, inner))
+            options += _options(section, path, inner)
         else:
-            options.append(Option(section, path, reader_of(hint, members), default))
+            options.append(Option(section, path, reader_of(hint, members), parameter.default))
     return options
 
 
-def _stores(section: str) -> list[Option]:
-    try:
-        from sourceflow.stores.sql import SqlStores  # noqa: PLC0415 - needs the extra
-    except MissingExtraError:  # stores in memory have a URL, too
-        return [Option(section, ("url",), reader_of(str), inspect.Parameter.empty)]
-    hints = get_type_hints(SqlStores.__init__)
-    return [
-        Option(section, (name,), reader_of(hints[name]), parameter.default)
-        for name, parameter in inspect.signature(SqlStores).parameters.items()
-    ]
+def _alerts() -> tuple[dict[str, Any], dict[Any, Member]]:
+    """Return what hints of alerts are called, and what alerts of settings are."""
+    from sourceflow.transports.aws import AlertHook, SnsAlert  # noqa: PLC0415 - only where it is used
+
+    return {"AlertHook": AlertHook}, {AlertHook | SnsAlert: Member("names of topics", SnsAlert)}
 
 
 def _bus(section: str) -> list[Option]:
@@ -129,7 +136,10 @@ _PRESENCE: Final = Reader(
 
 _BY_SECTION: Final[Mapping[str, Callable[[str], list[Option]]]] = {
     "app": _app,
-    "aws": _aws,
+    "aws": _made,
     "bus": _bus,
-    "stores": _stores,
+    "stores": _kept,
+    "idempotency": _kept,
+    "health": _made,
+    "telemetry": _made,
 }

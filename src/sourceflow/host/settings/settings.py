@@ -5,35 +5,29 @@ from __future__ import annotations
 import inspect
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sourceflow.errors import SettingsError, StoreConfigurationError
+from sourceflow.host.settings.owners import BESIDE, IN_MEMORY, owner_of, parameters_of
 from sourceflow.host.settings.plain import plain
 from sourceflow.host.settings.routes import bus_of
 from sourceflow.host.settings.schema import options_of
 from sourceflow.host.settings.sources import Given, read_environment, read_file
 from sourceflow.host.settings.tables import Table
-from sourceflow.stores.memory import MemoryStores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from sourceflow.bus.ports import HealthOptions
     from sourceflow.host.settings.sources import Key
-    from sourceflow.stores.sql import SqlStores
+    from sourceflow.stores.memory import InMemoryIdempotency, MemoryStores
+    from sourceflow.stores.sql import SqlIdempotency, SqlStores
+    from sourceflow.telemetry.otel import Telemetry
     from sourceflow.transports.aws import AwsOptions, AwsTransport, KeyProvider
     from sourceflow.transports.aws.bus import Bus
     from sourceflow.transports.aws.client import CredentialsProvider
 
 __all__ = ("Settings",)
-
-_IN_MEMORY: Final = "memory"
-"""The URL of stores in memory."""
-
-_NOWHERE: Final[Mapping[str, Mapping[str, str]]] = {
-    "aws": {"region": "us-east-1"},
-    "stores": {"url": "postgresql://host/name"},
-}
-"""What options need beside them to be tried one by one, where it was not given."""
 
 
 class Settings:
@@ -56,13 +50,13 @@ class Settings:
     def _of(cls, given: dict[Key, Given]) -> Self:
         settings = cls()
         settings._given = given
-        for section in _NOWHERE:
+        for section in BESIDE:
             settings._try(section)
         return settings
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a file of TOML with the tables ``app``, ``aws``, ``bus`` and ``stores``.
+        """Read a file of TOML with the tables ``app``, ``aws``, ``bus``, ``stores`` and others.
 
         Raises:
             SettingsError: There is no such file, a name in it is no option, or a value not that of
@@ -176,16 +170,51 @@ class Settings:
         Raises:
             SettingsError: The URL is not set, or is none.
         """
-        if self._is_in_memory:
-            return MemoryStores()
-        from sourceflow.stores.sql import SqlStores  # noqa: PLC0415 - needs the extra
+        made: SqlStores | MemoryStores = self._make("stores")
+        return made
 
-        self._require("stores")
-        return SqlStores(**{name: given.value for name, given in self._values("stores").items()})
+    def idempotency(self) -> SqlIdempotency | InMemoryIdempotency:
+        """Return the service that the table ``idempotency`` describes; in memory of the URL ``memory``.
+
+        Raises:
+            SettingsError: The URL is not set, or is none.
+        """
+        made: SqlIdempotency | InMemoryIdempotency = self._make("idempotency")
+        return made
 
     @property
-    def _is_in_memory(self) -> bool:
-        return bool(self._value("stores", "url") == _IN_MEMORY)
+    def health(self) -> HealthOptions:
+        """The thresholds of the table ``health``, as ``App(health=…)`` takes them.
+
+        Raises:
+            SettingsError: One and its default, or two of them, contradict each other.
+        """
+        made: HealthOptions = self._make("health")
+        return made
+
+    def telemetry(self) -> Telemetry:
+        """Return what follows messages, as the table ``telemetry`` says; all defaults without one.
+
+        Raises:
+            MissingExtraError: The extra ``otel`` is not installed.
+        """
+        made: Telemetry = self._make("telemetry")
+        return made
+
+    def _make(self, section: str) -> Any:
+        self._require(section)
+        values = self._values(section)
+        origin = ", ".join(dict.fromkeys(given.origin for given in values.values()))
+        return _made(
+            self._owner(section), {name: each.value for name, each in values.items()}, origin
+        )
+
+    def _owner(self, section: str) -> type[Any]:
+        return owner_of(section, self._value(section, "url"))
+
+    def _takes(self, section: str, name: str) -> bool:
+        """Whether what is made of a section takes an option."""
+        return section not in BESIDE or name in parameters_of(self._owner(section))
 
     def snapshot(self) -> dict[str, Any]:
         """Return what is in effect, defaults included, as plain data without passwords."""
@@ -193,10 +222,14 @@ class Settings:
         return {section: self._snapshot(section) for section in sections}
 
     def _snapshot(self, section: str) -> dict[str, Any]:
-        if section == "stores" and self._is_in_memory:
-            return {"url": _IN_MEMORY}
-        values = {option.path[0]: option.default for option in options_of(section).values()}
+        values = {
+            path[0]: option.default
+            for path, option in options_of(section).items()
+            if self._takes(section, path[0]) or path == ("url",)
+        }
         values |= {name: given.value for name, given in self._values(section).items()}
+        if self._value(section, "url") == IN_MEMORY:
+            values["url"] = IN_MEMORY
         return {
             name: plain(value)
             for name, value in values.items()
@@ -210,12 +243,15 @@ class Settings:
     def _values(self, section: str) -> dict[str, Given]:
         """Return what was given for the options of a section; groups are put together.
 
+        What is kept in memory has no need of what is said of a database, and the other way round:
+        that is left out.
+
         Raises:
             SettingsError: A group cannot be made of what was given.
         """
         found: dict[str, Given] = {}
         for (owner, path), given in self._given.items():
-            if owner == section:
+            if owner == section and self._takes(section, path[0]):
                 group = options_of(section)[path[:1]].group
                 found[path[0]] = given if group is None else self._group(section, path[0], group)
         return found
@@ -235,15 +271,17 @@ class Settings:
 
     def _try(self, section: str) -> None:
         """See that each value is one that its option takes, so that the error tells which is not."""
-        if section == "stores" and self._is_in_memory:
-            return
         found = self._values(section)
-        needed = dict(_NOWHERE[section])
-        for name in needed.keys() & found.keys():
+        if not found:  # what takes the options need not be installed
+            return
+        needed = {
+            name: each for name, each in BESIDE[section].items() if self._takes(section, name)
+        }
+        for name in [each for each in found if each in needed]:
             needed[name] = found[name].value
-            _made(_owner(section), needed, found[name].origin)
+            _made(self._owner(section), needed, found[name].origin)
         for name, given in found.items():
-            _made(_owner(section), {**needed, name: given.value}, given.origin)
+            _made(self._owner(section), {**needed, name: given.value}, given.origin)
 
     def _require(self, section: str) -> None:
         for option in options_of(section).values():
@@ -259,17 +297,6 @@ class Settings:
     def __repr__(self) -> str:
         names = ", ".join(".".join((section, *path)) for section, path in self._given)
         return f"<Settings of {names or 'nothing'}>"  # a value may be a secret
-
-
-def _owner(section: str) -> type[Any]:
-    """Return what takes the options of a section."""
-    if section == "aws":
-        from sourceflow.transports.aws import AwsOptions  # noqa: PLC0415 - only where it is used
-
-        return AwsOptions
-    from sourceflow.stores.sql import SqlStores  # noqa: PLC0415 - needs the extra
-
-    return SqlStores
 
 
 def _made(owner: type[Any], values: Mapping[str, Any], origin: str) -> Any:

@@ -96,7 +96,8 @@ def read_environment(environment: Mapping[str, str], prefix: str) -> dict[Key, G
         options = {each.variable(prefix): each for each in options_of(section).values()}
         option = options.get(variable)
         if option is None:
-            raise SettingsError(f"the variable {variable} is no option{_near(variable, options)}")
+            near = _near_variable(variable, options, prefix + f"{section}_".upper())
+            raise SettingsError(f"the variable {variable} is no option{near}")
         if value:  # an empty one is how many tools leave a variable out
             given[section, option.path] = _read(option, value, f"the variable {variable}")
     return given
@@ -120,6 +121,13 @@ def _read(option: Option, value: Any, where: str) -> Given:
         raise SettingsError(f"{where}: {error}") from None
     except (LookupError, TypeError, ValueError):  # whose texts show the value
         raise SettingsError(f"{where} must be {option.reader.what}") from None
+
+
+def _near_variable(variable: str, known: Iterable[str], beginning: str) -> str:
+    """Suggest a variable by what stands behind the beginning that all have in common."""
+    ends = [each[len(beginning) :] for each in known]
+    near = get_close_matches(variable[len(beginning) :], ends, n=1)
+    return f", did you mean {beginning}{near[0]}?" if near else f": there are {', '.join(known)}"
 
 
 def _near(name: str, known: Iterable[str]) -> str:

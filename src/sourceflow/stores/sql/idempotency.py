@@ -15,7 +15,7 @@ from sourceflow.bus.ports import ClaimState, Finding, HealthCheck, IdempotencySt
 from sourceflow.bus.ports.idempotency import DAY
 from sourceflow.clock import SystemClock
 from sourceflow.errors import NotRunningError
-from sourceflow.stores.sql.database import Statement, Statements, open_database
+from sourceflow.stores.sql.database import Statement, Statements, check_limits, open_database
 from sourceflow.stores.sql.expiry import CLEANUP_INTERVAL, Expiry, check_interval
 from sourceflow.stores.sql.migrations import Migrations
 from sourceflow.stores.sql.schema import PREFIX, build_schema
@@ -61,7 +61,8 @@ class SqlIdempotency:
     Raises:
         StoreConfigurationError: The URL cannot be read, or is of a database that is not supported.
         MissingExtraError: The driver is not installed.
-        ValueError: The interval is not positive.
+        TypeError: ``pool_size`` is no whole number, or ``timeout`` no duration.
+        ValueError: ``pool_size`` is less than 1, or a duration not positive.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class SqlIdempotency:
         clock: Clock | None = None,
     ) -> None:
         self._url = parse_url(url)
+        check_limits(pool_size=pool_size, timeout=timeout)
         self._cleanup_interval = check_interval(cleanup_interval)
         self._schema = build_schema(prefix=prefix, schema=schema)
         self._migrations = Migrations(self._url, self._schema)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sourceflow.bus.ports import Finding, HealthCheck
 from sourceflow.errors import NotRunningError
-from sourceflow.stores.sql.database import open_database
+from sourceflow.stores.sql.database import check_limits, open_database
 from sourceflow.stores.sql.dead_letters import SqlDeadLetters
 from sourceflow.stores.sql.expiry import CLEANUP_INTERVAL, check_interval
 from sourceflow.stores.sql.migrations import Migrations
@@ -64,7 +64,8 @@ class SqlStores:
     Raises:
         StoreConfigurationError: The URL cannot be read, is of a database that is not supported, or
             tables cannot be named like this.
-        ValueError: The interval is not positive.
+        TypeError: ``pool_size`` is no whole number, or ``timeout`` no duration.
+        ValueError: ``pool_size`` is less than 1, or a duration not positive.
     """
 
     durable = True
@@ -82,6 +83,7 @@ class SqlStores:
         timeout: timedelta = timedelta(seconds=30),
     ) -> None:
         self._url = parse_url(url)
+        check_limits(pool_size=pool_size, timeout=timeout)
         self._schema = build_schema(prefix=prefix, schema=schema)
         self._migrations = Migrations(self._url, self._schema)
         self._create_schema = create_schema

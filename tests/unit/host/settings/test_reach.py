@@ -11,19 +11,33 @@ from datetime import timedelta
 from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import TracerProvider
 
-from sourceflow import Command, Event, Key
+from sourceflow import Command, Event, HealthOptions, Key
+from sourceflow.clock import Clock
 from sourceflow.host.settings.schema import SECTIONS, options_of
 from sourceflow.resilience import CircuitOptions
 from sourceflow.settings import Settings
-from sourceflow.stores.sql import SqlStores
+from sourceflow.stores.memory import InMemoryIdempotency
+from sourceflow.stores.sql import SqlIdempotency, SqlStores
+from sourceflow.telemetry.otel import Telemetry
 from sourceflow.transports.aws import AlertHook, AwsOptions, DeadLetterMonitor, SnsAlert
 from sourceflow.transports.aws.bus import Listen, Raise, Send, Subscribe, configure_bus
 
 #: What only code can say: a function to be called.
 FUNCTIONS = {"on_change"}
 
-LOCALS = {"Callable": Callable, "AlertHook": AlertHook}
+#: What stands for objects that no file can hold.
+OBJECTS = {"clock", "tracer_provider", "meter_provider"}
+
+LOCALS = {
+    "Callable": Callable,
+    "AlertHook": AlertHook,
+    "Clock": Clock,
+    "MeterProvider": MeterProvider,
+    "TracerProvider": TracerProvider,
+}
 
 
 class Go(Command):
@@ -123,25 +137,53 @@ def test_every_option_within_an_option_is_reached(group, name, hint, default, tm
         assert getattr(getattr(settings.aws, group), name) == value
 
 
-@pytest.mark.parametrize("name", inspect.signature(SqlStores).parameters)
-def test_every_argument_of_stores_is_reached(name, tmp_path, monkeypatch):
+#: What is made of a section, how, and what else must be said for it to be.
+MADE = {
+    SqlStores: ("stores", Settings.stores, {"SOURCEFLOW_STORES_URL": "postgresql://h/x"}),
+    SqlIdempotency: (
+        "idempotency",
+        Settings.idempotency,
+        {"SOURCEFLOW_IDEMPOTENCY_URL": "postgresql://h/x"},
+    ),
+    InMemoryIdempotency: (
+        "idempotency",
+        Settings.idempotency,
+        {"SOURCEFLOW_IDEMPOTENCY_URL": "memory"},
+    ),
+    HealthOptions: ("health", lambda settings: settings.health, {}),
+    Telemetry: ("telemetry", Settings.telemetry, {}),
+}
+ARGUMENTS = [
+    (owner, name)
+    for owner in MADE
+    for name in inspect.signature(owner).parameters
+    if name not in OBJECTS
+]
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"), ARGUMENTS, ids=[f"{owner.__name__}-{name}" for owner, name in ARGUMENTS]
+)
+def test_every_argument_of_what_is_made_is_reached(owner, name, tmp_path, monkeypatch):
     seen = {}
-    original = SqlStores.__init__
-    hints = get_type_hints(original)
+    original = owner.__init__
+    hints = get_type_hints(original, localns=LOCALS)
 
     @functools.wraps(original)
     def spy(self, *args, **options):
         seen.update(options)
         original(self, *args, **options)
 
-    default = inspect.signature(SqlStores).parameters[name].default
-    monkeypatch.setattr(SqlStores, "__init__", spy)
+    default = inspect.signature(owner).parameters[name].default
+    section, make, needed = MADE[owner]
+    monkeypatch.setattr(owner, "__init__", spy)
     written, value = value_for(name, hints[name], default)
-    url = Settings.from_env(environment={"SOURCEFLOW_STORES_URL": "postgresql://h/x"})
+    base = Settings.from_env(environment=needed)
 
-    for settings in both(tmp_path, "stores", (name,), written):
-        (url | settings).stores()
-        assert seen[name] == value
+    for settings in both(tmp_path, section, (name,), written):
+        seen.clear()
+        make(base | settings)
+        assert seen[name] == value != default
 
 
 @pytest.mark.parametrize(

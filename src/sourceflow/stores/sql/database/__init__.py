@@ -1,5 +1,6 @@
 """One small face of a database, and what it takes to work with each product behind it."""
 
+from sourceflow.stores.sql.database.limits import check_limits
 from sourceflow.stores.sql.database.open import open_database
 from sourceflow.stores.sql.database.port import (
     Database,
@@ -20,6 +21,7 @@ __all__ = (
     "Step",
     "Transaction",
     "Unfulfilled",
+    "check_limits",
     "numbered",
     "open_database",
     "row_parameters",
