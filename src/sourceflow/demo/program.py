@@ -128,7 +128,7 @@ async def run_demo(
     *,
     endpoint_url: str | None = None,
     stores: Stores | None = None,
-    progress: Callable[[int, int], None] = lambda _done, _all: None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Summary, bool]:
     """Send orders through the service and wait until everything has come out.
 
@@ -136,7 +136,7 @@ async def run_demo(
         orders: What to send.
         endpoint_url: Where AWS is; a LocalAws is started where None.
         stores: Where state is kept; in memory where None.
-        progress: Is told now and then how many commands are handled, of how many.
+        progress: Is told now and then how many commands are handled, of how many, if anybody.
 
     Returns:
         The summary, and whether each command was handled once and each event projected once.
@@ -166,8 +166,12 @@ async def run_demo(
                 raise OrdersExistError(order.order_id)
         before = await _sales(app)
         started = time.monotonic()
-        await _send_all(app, orders, tally, progress)
+        await _send_all(app, orders, tally, progress or _nobody_looks)
         return await _sum_up(app, orders, before, tally, time.monotonic() - started)
+
+
+def _nobody_looks(_done: int, _all: int) -> None:
+    """Show nothing."""
 
 
 async def _send_all(

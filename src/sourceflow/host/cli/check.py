@@ -22,7 +22,10 @@ def check(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what keeps an App from starting, and what may not be meant as it is; start nothing."""
+    """Say what keeps an App from starting; start nothing.
+
+    It warns of what may not be meant as it is.
+    """
     with exits():
         app = load_app(target)
         faults: tuple[str, ...] = ()

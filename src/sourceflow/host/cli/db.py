@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from sourceflow.host.cli.exits import exits
 from sourceflow.host.cli.output import say
-from sourceflow.stores.sql import SqlStores
-from sourceflow.stores.sql.schema import PREFIX
 
 if TYPE_CHECKING:
+    from sourceflow.stores.sql import SqlStores
     from sourceflow.stores.sql.migrations import SchemaState
 
 __all__ = ("db",)
+
+PREFIX: Final = "sourceflow_"
+"""That of ``SqlStores``, which is not imported to show a help text."""
 
 Url = Annotated[
     str,
@@ -33,9 +35,9 @@ db = typer.Typer(help="Make the tables of SQL stores, and keep them up to date."
 
 @db.command()
 def upgrade(url: Url, prefix: Prefix = PREFIX, schema: Schema = None) -> None:
-    """Make the tables, or bring them to the revision that this version needs."""
+    """Make the tables, or bring them up to date."""
     with exits():
-        done = asyncio.run(SqlStores(url, prefix=prefix, schema=schema).migrate())
+        done = asyncio.run(_stores(url, prefix, schema).migrate())
     for revision in done:
         say(f"revision {revision} has run", "green")
     if not done:
@@ -44,9 +46,12 @@ def upgrade(url: Url, prefix: Prefix = PREFIX, schema: Schema = None) -> None:
 
 @db.command()
 def current(url: Url, prefix: Prefix = PREFIX, schema: Schema = None) -> None:
-    """Say which revision the tables are at; end with 1 where this version needs another one."""
+    """Say which revision the tables are at.
+
+    It ends with 1 where this version needs another one.
+    """
     with exits():
-        state = asyncio.run(SqlStores(url, prefix=prefix, schema=schema).schema_state())
+        state = asyncio.run(_stores(url, prefix, schema).schema_state())
     if not state.is_latest:
         say(_difference(state), "yellow")
         raise typer.Exit(1)
@@ -55,9 +60,18 @@ def current(url: Url, prefix: Prefix = PREFIX, schema: Schema = None) -> None:
 
 @db.command()
 def sql(url: Url, prefix: Prefix = PREFIX, schema: Schema = None) -> None:
-    """Print the SQL that makes the tables in an empty database, without touching one."""
+    """Print the SQL that makes the tables in an empty database.
+
+    None is touched.
+    """
     with exits():
-        sys.stdout.write(SqlStores(url, prefix=prefix, schema=schema).schema_sql())
+        sys.stdout.write(_stores(url, prefix, schema).schema_sql())
+
+
+def _stores(url: str, prefix: str, schema: str | None) -> SqlStores:
+    from sourceflow.stores.sql import SqlStores
+
+    return SqlStores(url, prefix=prefix, schema=schema)
 
 
 def _difference(state: SchemaState) -> str:

@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ("dead_letters",)
 
-dead_letters = typer.Typer(
-    help="Look at messages that were given up, send them again, remove them."
-)
+dead_letters = typer.Typer(help="Look at, send again and remove messages that were given up.")
 
 Queue = Annotated[
     str,
@@ -70,7 +68,10 @@ _COLUMNS = ("queue", "given_up_at", "type", "reason", "attempts", "id", "error")
 def list_(
     target: Target, queue: OneQueue = None, limit: Limit = 20, as_json: AsJson = False
 ) -> None:
-    """Print dead letters; sensitive values are masked. Of one FIFO group ten at most are seen."""
+    """Print dead letters; sensitive values are masked.
+
+    Of one FIFO group ten at most are seen.
+    """
 
     async def work(app: App) -> list[dict[str, Any]]:
         rows = []
@@ -96,7 +97,10 @@ def _operator(app: App) -> DeadLetterOperator:
 
 @dead_letters.command()
 def show(target: Target, queue: Queue, letter_id: Id, as_json: AsJson = False) -> None:
-    """Print all that is known of one letter; sensitive values are masked."""
+    """Print all that is known of one letter.
+
+    Sensitive values are masked.
+    """
 
     async def work(app: App) -> dict[str, Any]:
         (name,) = queues_of(app, queue)
@@ -135,7 +139,10 @@ def redrive(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send dead letters to their queue again; end with 1 where some were refused."""
+    """Send dead letters to their queue again.
+
+    It ends with 1 where some were refused.
+    """
     where = DeadLetterFilter(type_name=type_name, reason=reason, message_id=message_id)
 
     async def work(app: App) -> dict[str, Any]:
@@ -200,7 +207,10 @@ def resend(
     ] = None,
     to: To = None,
 ) -> None:
-    """Send an edited message, with a new id, in the place of a dead letter."""
+    """Send an edited message in the place of a dead letter.
+
+    It has a new id.
+    """
     text = stdin_or(data)
 
     async def work(app: App) -> str:
@@ -239,7 +249,10 @@ def purge(
     queue: Queue,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Delete all dead letters of a queue, those of other queues that share it, too."""
+    """Delete all dead letters of a queue.
+
+    Those of other queues that share its dead letter queue go, too.
+    """
     if not yes:
         count = operate(target, _counting(queue))
         ask(f"Delete about {count} dead letter(s) of {queue}?", otherwise="nothing was deleted")

@@ -1,25 +1,26 @@
 """``sourceflow demo``: real orders go in, a summary comes out."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Annotated
+from pathlib import Path  # noqa: TC003 - typer reads the hints
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from sourceflow.demo.order_file import BadOrderError, OrderRecord, read_orders, sample_orders
-from sourceflow.demo.program import OrdersExistError, Summary, run_demo
-from sourceflow.demo.store import stores_at
 from sourceflow.errors import SourceflowError, StoreConfigurationError
 from sourceflow.host.cli.codes import INTERRUPTED
 from sourceflow.host.cli.exits import fail, refuse
+from sourceflow.host.cli.progress import progress_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sourceflow.demo.order_file import OrderRecord
+    from sourceflow.demo.program import Summary
 
 __all__ = ("demo",)
 
@@ -45,13 +46,15 @@ def demo(
         bool, typer.Option("--json", help="Print the summary as one JSON object, last.")
     ] = False,
 ) -> None:
-    """Send orders through SQS FIFO queues, sagas, an SNS topic and views; print what came out."""
-    console = Console(stderr=True)
+    """Send orders through a small service; print what came out.
+
+    They go through SQS FIFO queues, sagas, an SNS topic and views.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
-        summary, complete = _run(_read(orders), endpoint_url, store, console)
+        summary, complete = _run(_read(orders), endpoint_url, store)
     except KeyboardInterrupt:
-        console.print("interrupted: the demo has stopped before everything came out")
+        typer.echo("interrupted: the demo has stopped before everything came out", err=True)
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
         sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
@@ -62,6 +65,8 @@ def demo(
 
 
 def _read(path: Path | None) -> Sequence[OrderRecord]:
+    from sourceflow.demo.order_file import BadOrderError, read_orders, sample_orders
+
     if path is None:
         return sample_orders()
     try:
@@ -73,10 +78,13 @@ def _read(path: Path | None) -> Sequence[OrderRecord]:
 
 
 def _run(
-    orders: Sequence[OrderRecord], endpoint_url: str | None, store: str | None, console: Console
+    orders: Sequence[OrderRecord], endpoint_url: str | None, store: str | None
 ) -> tuple[Summary, bool]:
+    from sourceflow.demo.program import OrdersExistError, run_demo
+    from sourceflow.demo.store import stores_at
+
     try:
-        with _progress(console) as progress, stores_at(store) as stores:
+        with progress_of("commands") as progress, stores_at(store) as stores:
             demo = run_demo(orders, endpoint_url=endpoint_url, stores=stores, progress=progress)
             return asyncio.run(demo)
     except StoreConfigurationError as error:
@@ -87,19 +95,10 @@ def _run(
         refuse(str(error))
 
 
-@contextmanager
-def _progress(console: Console) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on a terminal, and nothing elsewhere."""
-    if not console.is_terminal:
-        yield lambda _done, _all: None
-        return
-    columns = (TextColumn("commands"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("commands", total=None)
-        yield lambda done, all_: bar.update(task, completed=done, total=all_)
-
-
 def _print(summary: Summary) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     console = Console(soft_wrap=True)
     console.print(
         f"[bold]{summary.orders}[/] orders with [bold]{summary.lines}[/] lines, "

@@ -12,7 +12,10 @@ __all__ = ("describe",)
 
 
 def describe(target: Target, as_json: AsJson = False) -> None:
-    """Print an App's commands and events, who handles them, and where they go; start nothing."""
+    """Print an App's messages, their handlers, queues and topics.
+
+    Nothing is started.
+    """
     with exits():
         found = load_app(target).describe()
         output = Output(as_json=as_json)

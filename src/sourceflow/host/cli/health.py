@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
 from sourceflow.bus.ports import HealthStatus
 from sourceflow.host.cli.codes import CAME_OUT_WRONG
@@ -33,9 +32,9 @@ def health(
         bool, typer.Option("--strict", help="End with 1 where something is degraded, too.")
     ] = False,
 ) -> None:
-    """Look at the database, queues, topics and keys of an App, without running it.
+    """Look at what an App depends on, without running it.
 
-    It ends with 1 where something is unhealthy. Nothing is made, and no message is received.
+    That are its database, queues, topics and keys. It ends with 1 where something is unhealthy. Nothing is made, and no message is received.
     """
     with exits():
         app = load_app(target)
@@ -52,6 +51,8 @@ def _print(report: HealthReport, output: Output) -> None:
     if output.as_json:
         output.record(report.as_dict())
         return
+    from rich.text import Text
+
     rows = (
         {
             "name": entry.name,

@@ -33,7 +33,10 @@ def history(
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Print an entity's commands, in the order in which they took effect; sensitive values are masked."""
+    """Print an entity's commands in the order of their effects.
+
+    Sensitive values are masked.
+    """
     output = Output(as_json=as_json)
 
     async def work(app: App) -> None:

@@ -13,13 +13,14 @@ import typer
 
 from sourceflow.errors import AwsError
 from sourceflow.host.cli.exits import WrongInputError, exits
+from sourceflow.host.cli.parts import aws_of
 from sourceflow.host.cli.target import Target, load_app
-from sourceflow.transports.aws import AwsTransport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sourceflow.host.app import App
+    from sourceflow.transports.aws import AwsTransport
     from sourceflow.transports.aws.permissions import Permissions
 
 __all__ = ("iam",)
@@ -93,7 +94,7 @@ def iam(
         ),
     ] = None,
 ) -> None:
-    """Print the IAM policy for exactly this App, as JSON that IAM takes."""
+    """Print the IAM policy for exactly this App, as JSON."""
     with exits():
         app = load_app(target)
         app.check()
@@ -124,9 +125,7 @@ def _permissions(
     region: str | None,
     sse_keys: Sequence[str],
 ) -> Permissions:
-    transport = app.transport
-    if not isinstance(transport, AwsTransport):
-        raise WrongInputError(f"the App {app.name!r} does not use AWS: it has no AwsTransport")
+    transport = aws_of(app)
     try:
         return transport.permissions(
             app.name,

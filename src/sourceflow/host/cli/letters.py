@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from sourceflow.errors import MessageError
-from sourceflow.host.cli.parts import choose, wiring_of
+from sourceflow.host.cli.parts import aws_or_none, choose, wiring_of
 from sourceflow.messages import Codec, masked
-from sourceflow.transports.aws import AwsTransport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +28,8 @@ PAGE: Final = 500
 
 def operator_of(app: App) -> DeadLetterOperator | None:
     """Return what operates on dead letters of queues; None where the App has no queues."""
-    return app.transport.dead_letters if isinstance(app.transport, AwsTransport) else None
+    transport = aws_or_none(app)
+    return None if transport is None else transport.dead_letters
 
 
 def queues_of(app: App, queue: str | None) -> tuple[str, ...]:

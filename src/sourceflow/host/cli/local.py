@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from sourceflow.host.signals import stop_signals
-from sourceflow.testing import LocalAws
 
 __all__ = ("local",)
 
@@ -27,6 +26,8 @@ def local(
 
 
 async def _serve(port: int) -> None:
+    from sourceflow.testing import LocalAws
+
     async with stop_signals() as stopped, LocalAws(port=port) as aws:
         typer.echo(f"SQS, SNS and KMS answer on {aws.endpoint_url} (Ctrl-C ends it)")
         typer.echo(

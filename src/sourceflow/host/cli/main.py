@@ -13,7 +13,7 @@ __all__ = ("main",)
 def main() -> None:
     """Run the command line."""
     try:
-        from sourceflow.host.cli.program import program  # noqa: PLC0415 - the extra may be missing
+        from sourceflow.host.cli.program import program
     except ModuleNotFoundError as error:
         if error.name not in {"typer", "rich"}:
             raise

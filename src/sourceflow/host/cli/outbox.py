@@ -22,12 +22,15 @@ __all__ = ("outbox",)
 
 PAGE = 500
 
-outbox = typer.Typer(help="Look at messages on their way out, and retry those nobody could read.")
+outbox = typer.Typer(help="Look at messages on their way out; retry unreadable ones.")
 
 
 @outbox.command("list")
 def list_(target: Target, as_json: AsJson = False) -> None:
-    """Print rows that were parked, as nobody could read them for a day; say how many wait."""
+    """Print parked rows; say how many messages wait.
+
+    A row is parked when nobody could read it for a day.
+    """
 
     async def work(app: App) -> tuple[int, datetime | None, list[dict[str, Any]]]:
         box = _outbox_of(app)
@@ -53,7 +56,7 @@ def retry(
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All that are parked.")] = False,
 ) -> None:
-    """Let parked rows wait for a sender again, for another day."""
+    """Let parked rows wait for a sender for another day."""
 
     async def work(app: App) -> tuple[int, int]:
         if bool(positions) == every:

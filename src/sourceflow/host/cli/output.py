@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from rich.console import Console
+    from rich.text import Text
 
 __all__ = ("AsJson", "Output", "printable", "say")
 
@@ -49,6 +49,8 @@ class Output:
             for row in rows:
                 _write_json(row)
             return
+        from rich.table import Table
+
         table = Table(*columns, box=None, pad_edge=False, header_style="bold")
         for row in rows:
             table.add_row(*(_cell(row[name]) for name in columns))
@@ -62,6 +64,9 @@ class Output:
         if self.as_json:
             _write_json(record)
             return
+        from rich.table import Table
+        from rich.text import Text
+
         table = Table("", "", box=None, pad_edge=False, show_header=False)
         for name, value in record.items():
             table.add_row(Text(name, style="bold"), _cell(value))
@@ -70,6 +75,9 @@ class Output:
 
 def say(text: str, style: str = "") -> None:
     """Print a sentence for people."""
+    from rich.console import Console
+    from rich.text import Text
+
     console = Console(soft_wrap=True, highlight=False)
     console.print(Text(printable(text), style=style))
 
@@ -84,11 +92,15 @@ def printable(text: str) -> str:
 
 
 def _console() -> Console:
+    from rich.console import Console
+
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_WIDTH)
 
 
 def _cell(value: object) -> Text:
+    from rich.text import Text
+
     if isinstance(value, Text):
         return value
     return Text(printable(_shown(value)), overflow="fold")

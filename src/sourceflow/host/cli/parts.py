@@ -15,7 +15,6 @@ from sourceflow.errors import MessageError
 from sourceflow.host.cli.exits import WrongInputError, exits
 from sourceflow.host.cli.target import load_app
 from sourceflow.messages import Codec, parse_key, state_info
-from sourceflow.transports.aws import AwsTransport
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -23,10 +22,12 @@ if TYPE_CHECKING:
     from sourceflow.bus.wiring import Wiring
     from sourceflow.host.app import App
     from sourceflow.messages import KeyType
+    from sourceflow.transports.aws import AwsTransport
 
 __all__ = (
     "ask",
     "aws_of",
+    "aws_or_none",
     "choose",
     "entity_of",
     "key_of",
@@ -85,9 +86,17 @@ def aws_of(app: App) -> AwsTransport:
     Raises:
         WrongInputError: It does not.
     """
-    if not isinstance(app.transport, AwsTransport):
+    transport = aws_or_none(app)
+    if transport is None:
         raise WrongInputError(f"the App {app.name!r} does not use AWS: it has no AwsTransport")
-    return app.transport
+    return transport
+
+
+def aws_or_none(app: App) -> AwsTransport | None:
+    """Return the transport of an App that uses AWS; None where it does not."""
+    from sourceflow.transports.aws import AwsTransport
+
+    return app.transport if isinstance(app.transport, AwsTransport) else None
 
 
 def choose(what: str, name: str, known: Mapping[str, ResultT]) -> ResultT:

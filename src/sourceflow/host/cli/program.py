@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from sourceflow.host.cli.check import check
@@ -23,12 +26,31 @@ from sourceflow.host.cli.send import send
 
 __all__ = ("program",)
 
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"sourceflow {version('sourceflow')}")
+        raise typer.Exit
+
+
+def begin(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True, help="Print the version, and end."
+        ),
+    ] = False,
+) -> None:
+    """CQRS over Amazon SQS and SNS."""
+
+
 program = typer.Typer(
     name="sourceflow",
-    help="CQRS over Amazon SQS and SNS.",
+    callback=begin,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: half as long to wait, and legible wherever it goes
 )
 for command in (
     demo,

@@ -43,9 +43,9 @@ def provision(
     yes: Annotated[bool, typer.Option("--yes", help="Prune without asking.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make an App's queues, topics, subscriptions and policies, as it does when it starts.
+    """Make an App's queues, topics, subscriptions and policies.
 
-    What is there is not changed.
+    It makes what the App makes when it starts. What is there is not changed.
     """
     output = Output(as_json=as_json)
     with exits():

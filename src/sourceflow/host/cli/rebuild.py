@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from sourceflow.host.cli.output import AsJson, Output, say
 from sourceflow.host.cli.parts import operate, view_of
+from sourceflow.host.cli.progress import progress_of
 from sourceflow.host.cli.target import Target  # noqa: TC001 - typer reads the hints
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from sourceflow.bus.rebuild import Progress as HowFar
-    from sourceflow.bus.rebuild import Rebuilt
+    from sourceflow.bus.rebuild import Progress, Rebuilt
     from sourceflow.host.app import App
 
 __all__ = ("rebuild",)
@@ -39,11 +34,19 @@ def rebuild(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Project the event log into fresh rows and swap them in, while messages are handled as ever."""
+    """Project the event log into fresh rows and swap them in.
+
+    Messages are handled as ever meanwhile.
+    """
 
     async def work(app: App) -> Rebuilt:
         view_type = view_of(app, view)
-        with _progress() as on_progress:
+        with progress_of("event log") as show:
+
+            def on_progress(how_far: Progress) -> None:
+                if show is not None:
+                    show(how_far.position, how_far.end)
+
             return await app.rebuild(view_type, resume=resume, on_progress=on_progress)
 
     done = operate(target, work, needs_database=True)
@@ -51,16 +54,3 @@ def rebuild(
         Output(as_json=True).record(dataclasses.asdict(done))
     else:
         say(f"{done.events} event(s) were projected: {view} has {done.rows} row(s)", "green")
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[HowFar], None] | None]:
-    """Show a bar on a terminal, and nothing elsewhere."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    columns = (TextColumn("event log"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("event log", total=None)
-        yield lambda how_far: bar.update(task, completed=how_far.position, total=how_far.end)

@@ -18,7 +18,10 @@ __all__ = ("replay",)
 
 
 def replay(target: Target, entity: Entity, key: Key, as_json: AsJson = False) -> None:
-    """Run an entity's commands again and swap the result in; nothing is sent."""
+    """Run an entity's commands again; send nothing.
+
+    The result is swapped in.
+    """
 
     async def work(app: App) -> Replayed:
         entity_type = entity_of(app, entity)

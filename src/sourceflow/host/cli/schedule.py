@@ -19,7 +19,7 @@ __all__ = ("schedule",)
 
 PAGE = 500
 
-schedule = typer.Typer(help="Look at commands that wait until they are due, and take them back.")
+schedule = typer.Typer(help="Look at commands that wait until due, and take them back.")
 
 
 @schedule.command("list")
@@ -53,7 +53,10 @@ def cancel(
         str, typer.Argument(metavar="MESSAGE_ID", help="Its id.", show_default=False)
     ],
 ) -> None:
-    """Take a command back that still waits; end with 1 where it does not."""
+    """Take a command back that still waits.
+
+    It ends with 1 where it does not.
+    """
 
     async def work(app: App) -> bool:
         return await app.cancel(message_id)

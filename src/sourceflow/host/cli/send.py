@@ -57,7 +57,10 @@ def send(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send a command to its queue, or leave it to an instance that runs; handle nothing here."""
+    """Send a command to its queue; handle nothing here.
+
+    One without a route is left to an instance that runs.
+    """
     text = stdin_or(data)
 
     async def work(app: App) -> tuple[str, str]:

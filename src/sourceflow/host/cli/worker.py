@@ -56,7 +56,7 @@ def run_in_loop(work: Coroutine[Any, Any, None]) -> None:
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
-        import uvloop  # noqa: PLC0415 - the extra may be missing
+        import uvloop
     except ModuleNotFoundError:
         return None
     return uvloop.new_event_loop
