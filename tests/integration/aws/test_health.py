@@ -17,6 +17,7 @@ from sourceflow import (
     Command,
     Entity,
     Event,
+    HealthOptions,
     HealthStatus,
     Key,
     Saga,
@@ -169,13 +170,7 @@ async def test_a_deleted_topic_is_red_within_one_check_and_green_again(cloud):
             "the event queue is not subscribed: no event arrives"
         )
 
-        await cloud.plane.sns(
-            "subscribe",
-            TopicArn=made["TopicArn"],
-            Protocol="sqs",
-            Endpoint=(await cloud.attributes(f"{cloud.prefix}clock-events"))["QueueArn"],
-            Attributes={"RawMessageDelivery": "true"},
-        )
+        await subscribe(cloud, made["TopicArn"], f"{cloud.prefix}clock-events")
         assert (await look(app))[0] is HEALTHY
 
 
@@ -211,6 +206,52 @@ async def test_a_disabled_key_is_red_within_one_check_and_green_again(cloud, kms
 
         await kms("enable_key", KeyId=key)
         assert (await look(app))[0] is HEALTHY
+
+
+async def test_a_key_that_is_to_be_deleted_is_red_and_green_when_that_is_called_off(
+    cloud, kms, key
+):
+    async with worker(cloud, enable_encryption=True, kms_key_id=key) as app:
+        assert (await look(app))[0] is HEALTHY
+
+        await kms("schedule_key_deletion", KeyId=key, PendingWindowInDays=7)
+        status, entries = await look(app)
+        assert (status, entries["kms"].status) == (UNHEALTHY, UNHEALTHY)
+
+        await kms("cancel_key_deletion", KeyId=key)
+        await kms("enable_key", KeyId=key)
+        assert (await look(app))[0] is HEALTHY
+
+
+async def test_a_subscription_that_is_gone_or_of_another_queue_is_red_and_green_again(cloud):
+    async with worker(cloud) as app:
+        assert (await look(app))[0] is HEALTHY
+        name = f"{cloud.prefix}strikes"
+        topic = (await cloud.plane.sns("create_topic", Name=name))["TopicArn"]
+        (subscribed,) = (await cloud.plane.sns("list_subscriptions_by_topic", TopicArn=topic))[
+            "Subscriptions"
+        ]
+        await cloud.plane.sns("unsubscribe", SubscriptionArn=subscribed["SubscriptionArn"])
+
+        async def subscription():
+            status, entries = await look(app)
+            return status, entries[f"subscription {name}"].status
+
+        assert await subscription() == (UNHEALTHY, UNHEALTHY)
+        await subscribe(cloud, topic, "tocks")
+        assert await subscription() == (UNHEALTHY, UNHEALTHY)
+        await subscribe(cloud, topic, f"{cloud.prefix}clock-events")
+        assert await subscription() == (HEALTHY, HEALTHY)
+
+
+async def subscribe(cloud, topic, queue):
+    await cloud.plane.sns(
+        "subscribe",
+        TopicArn=topic,
+        Protocol="sqs",
+        Endpoint=(await cloud.attributes(queue))["QueueArn"],
+        Attributes={"RawMessageDelivery": "true"},
+    )
 
 
 async def test_a_policy_that_keeps_a_topic_out_is_red_and_green_again(cloud):
@@ -399,6 +440,33 @@ class TestOnLocalAws:
 
         assert entry.status is UNHEALTHY
         assert entry.detail.startswith("somebody has to mend it")
+
+    async def test_a_handler_that_never_returns_degrades_and_a_quiet_queue_does_not(self, cloud):
+        begun, going_on = asyncio.Event(), asyncio.Event()
+
+        class Stuck(Ticking):
+            @handles
+            async def tock(self, entity: Clockwork | None, command: Tock) -> Clockwork:
+                begun.set()
+                await going_on.wait()
+                return Clockwork(id=command.id)
+
+        app = App(
+            [Stuck, Listening],
+            name="clock",
+            health=HealthOptions(handling_degraded=timedelta(milliseconds=50)),
+        ).use(AwsTransport(cloud.options(**SHORT), worker_bus, credentials=cloud.credentials))
+        async with app:
+            await app.send(Tock(id="t-1"))
+            await begun.wait()
+            await asyncio.sleep(0.1)  # it has been handled for longer than that
+            status, entries = await look(app)
+            assert (status, entries["listener tocks"].status) == (DEGRADED, DEGRADED)
+            assert entries["listener ticks.fifo"].status is HEALTHY
+
+            going_on.set()
+            await app.drained()
+            assert (await look(app))[0] is HEALTHY
 
     async def test_an_open_circuit_degrades_and_all_open_ones_are_red(self, cloud):
         async with worker(cloud) as app:

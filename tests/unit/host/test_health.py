@@ -192,7 +192,8 @@ def test_a_report_can_be_written_as_json():
 
 class TestOptions:
     @pytest.mark.parametrize(
-        "name", ["outbox_age_degraded", "outbox_age_unhealthy", "listener_stalled"]
+        "name",
+        ["outbox_age_degraded", "outbox_age_unhealthy", "listener_stalled", "handling_degraded"],
     )
     def test_times_are_more_than_nothing(self, name):
         with pytest.raises(TypeError, match=name):

@@ -86,6 +86,8 @@ class HealthOptions:
         outbox_depth_degraded: How many messages wait in the outbox.
         outbox_depth_unhealthy: Likewise.
         listener_stalled: How long a listener may be held up before it is unhealthy.
+        handling_degraded: How long a message may be handled: a handler that never returns keeps its
+            message from all others, and those behind it of its group.
 
     Raises:
         TypeError: A value is of the wrong type.
@@ -98,9 +100,15 @@ class HealthOptions:
     outbox_depth_degraded: int = 10_000
     outbox_depth_unhealthy: int = 100_000
     listener_stalled: timedelta = timedelta(minutes=1)
+    handling_degraded: timedelta = timedelta(minutes=5)
 
     def __post_init__(self) -> None:
-        for name in ("outbox_age_degraded", "outbox_age_unhealthy", "listener_stalled"):
+        for name in (
+            "outbox_age_degraded",
+            "outbox_age_unhealthy",
+            "listener_stalled",
+            "handling_degraded",
+        ):
             value = getattr(self, name)
             if not isinstance(value, timedelta):
                 raise TypeError(f"{name} is a timedelta, not {type(value).__name__}")

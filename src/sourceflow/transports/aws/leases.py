@@ -42,6 +42,7 @@ class Lease(msgspec.Struct, eq=False):
         given_up: How its last handling ended, if the message shall become a dead letter: it is not
             handled again while that is tried.
         handling: The task that handles it, to be cancelled when the lease is lost.
+        begun: The monotonic second at which that has begun.
     """
 
     message: ReceivedMessage
@@ -50,6 +51,7 @@ class Lease(msgspec.Struct, eq=False):
     done: bool = False
     given_up: RetryLater | Rejected | None = None
     handling: asyncio.Task[object] | None = None
+    begun: float = 0.0
 
     def lose(self) -> None:
         """Note that others may have the message, and stop its handler: once, however often it is noticed."""
@@ -95,6 +97,12 @@ class Leases:
     def drop(self, lease: Lease) -> None:
         """End a lease: the message is acknowledged, or handed back."""
         self._held.pop(lease, None)
+
+    def longest(self) -> timedelta:
+        """Return how long the message has been handled that has been handled the longest."""
+        now = self._clock.monotonic()
+        begun = (lease.begun for lease in self._held if lease.handling is not None)
+        return timedelta(seconds=now - min(begun, default=now))
 
     def held(self) -> list[Lease]:
         """Return the leases on messages that are not done."""

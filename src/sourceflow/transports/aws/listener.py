@@ -112,6 +112,7 @@ class Listener:
             probe=self._probe,
             dead_letters=dead_letters,
             stopped=self._stopped,
+            monotonic=clock.monotonic,
         )
 
     @property
@@ -142,6 +143,7 @@ class Listener:
             waiting=self._places.parked,
             polls=self._pollers.count,
             quiet=timedelta(seconds=self._clock.monotonic() - self._pollers.answered),
+            longest=self._leases.longest(),
         )
 
     def _state(self) -> ListenerState:

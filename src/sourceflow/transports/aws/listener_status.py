@@ -41,6 +41,8 @@ class ListenerStatus:
         polls: Receives under way, or about to be.
         quiet: How long it is since a receive was answered, also where it brought nothing; or since
             the listener began.
+        longest: How long the message has been handled that has been handled the longest; nothing
+            where none is handled.
     """
 
     queue: str
@@ -51,3 +53,4 @@ class ListenerStatus:
     waiting: int
     polls: int
     quiet: timedelta
+    longest: timedelta

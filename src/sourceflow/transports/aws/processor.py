@@ -94,6 +94,7 @@ class Processor:
         probe: Which message probes, if any.
         dead_letters: Takes what is given up.
         stopped: Is set when no handler may begin any more.
+        monotonic: The time in seconds.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class Processor:
         probe: Probe,
         dead_letters: DeadLetterSender,
         stopped: asyncio.Event,
+        monotonic: Callable[[], float],
     ) -> None:
         self._options = options
         self._receive = receive
@@ -114,6 +116,7 @@ class Processor:
         self._probe = probe
         self._dead_letters = dead_letters
         self._stopped = stopped
+        self._monotonic = monotonic
         self._attempts = Attempts()
 
     async def handle(self, lease: Lease) -> Verdict:
@@ -172,6 +175,7 @@ class Processor:
         task = asyncio.current_task()
         assert task is not None
         lease.handling = task
+        lease.begun = self._monotonic()
         self._places.begin()
         outcome: Outcome | None = None
         try:

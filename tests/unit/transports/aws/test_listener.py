@@ -812,7 +812,28 @@ class TestStatus:
             waiting=0,
             polls=1,
             quiet=timedelta(0),
+            longest=timedelta(0),
         )
+
+    async def test_how_long_the_message_is_handled_that_is_handled_the_longest(
+        self, make_bench, handler
+    ):
+        bench = await make_bench()
+        handler.hold("a1")
+        handler.hold("b1")
+        await bench.send("a1", "b1", group=by_letter)
+        await bench.pass_time(timedelta(seconds=400))
+        assert bench.listener.status.longest == timedelta(seconds=400)
+
+        handler.let_go("a1")
+        handler.let_go("b1")
+        await bench.pass_time(timedelta(seconds=1))
+        assert bench.listener.status.longest == timedelta(0)
+
+        handler.hold("a2")
+        await bench.send("a2", group=by_letter)
+        await bench.pass_time(timedelta(seconds=7))
+        assert bench.listener.status.longest == timedelta(seconds=7)
 
     async def test_how_long_no_receive_was_answered(self, make_bench, wire):
         bench = await make_bench()

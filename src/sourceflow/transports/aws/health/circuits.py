@@ -17,16 +17,20 @@ __all__ = ("look_at_circuits",)
 
 
 async def look_at_circuits(circuits: Mapping[Destination, CircuitBreaker]) -> Finding:
-    """See whether sending to a queue or topic is suspended; makes no call."""
-    states = {str(place): circuit.state for place, circuit in circuits.items()}
-    held_up = [
-        f"{place} is {state.value}"
-        for place, state in sorted(states.items())
-        if state is not CircuitState.CLOSED
-    ]
-    if not held_up:
+    """See whether sending to a queue or topic is suspended; makes no call.
+
+    Half open is never unhealthy: only a message can close the circuit, and none would come if its
+    service were taken for one that is not ready.
+    """
+    states = {str(place): circuits[place].state for place in sorted(circuits)}
+    suspended = [place for place, state in states.items() if state is CircuitState.OPEN]
+    probed = [place for place, state in states.items() if state is CircuitState.HALF_OPEN]
+    if not suspended and not probed:
         return Finding.healthy("all closed")
-    text = f"sending is suspended: {', '.join(held_up)}"
-    if CircuitState.CLOSED not in states.values():
-        return Finding.unhealthy(text)
-    return Finding.degraded(text)
+    told = []
+    if suspended:
+        told.append(f"sending is suspended: {', '.join(suspended)}")
+    if probed:
+        told.append(f"the next message is to show whether sending works again: {', '.join(probed)}")
+    kind = Finding.unhealthy if len(suspended) == len(states) else Finding.degraded
+    return kind("; ".join(told))

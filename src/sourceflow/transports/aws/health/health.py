@@ -132,6 +132,7 @@ class AwsHealth:
                     statuses.get(plan.name),
                     wait_time=self._options.wait_time,
                     stalled=options.listener_stalled,
+                    handling=options.handling_degraded,
                 )
                 yield HealthCheck(f"listener {plan.full_name}", look)
         if circuits := self._work.circuits():

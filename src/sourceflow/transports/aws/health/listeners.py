@@ -23,7 +23,7 @@ _HELD_UP: Final = {
 
 
 async def look_at_listener(
-    now: ListenerStatus | None, *, wait_time: timedelta, stalled: timedelta
+    now: ListenerStatus | None, *, wait_time: timedelta, stalled: timedelta, handling: timedelta
 ) -> Finding:
     """See that a listener gets on; makes no call.
 
@@ -31,6 +31,7 @@ async def look_at_listener(
         now: How it goes; None where there is no listener any more.
         wait_time: How long a receive waits for a message.
         stalled: How long it may be held up before it is unhealthy.
+        handling: How long a message may be handled before somebody should look.
     """
     if now is None or now.state is ListenerState.STOPPED:
         return Finding.unhealthy("it is stopped")
@@ -41,10 +42,15 @@ async def look_at_listener(
         kind = Finding.unhealthy if now.quiet > stalled else Finding.degraded
         return kind(f"{_HELD_UP[now.state]}, nothing was received for {seconds}: {now.error}")
     if now.quiet <= wait_time + SLOW_ANSWER + stalled:
+        if now.longest > handling:
+            return Finding.degraded(
+                f"it receives; of {now.running} messages that are handled, one has been for "
+                f"{now.longest.total_seconds():.0f} s"
+            )
         return Finding.healthy(f"it receives; {now.running} messages are handled")
     if now.held:
         return Finding.degraded(
             f"its handlers have had no room for another message for {seconds}; "
-            f"{now.running} are running"
+            f"{now.running} are running, one of them for {now.longest.total_seconds():.0f} s"
         )
     return Finding.unhealthy(f"no receive was answered for {seconds}")

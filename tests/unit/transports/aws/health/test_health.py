@@ -28,6 +28,7 @@ def health(sqs, sns, clock):
         waiting=1,
         polls=0,
         quiet=timedelta(seconds=90),
+        longest=timedelta(0),
     )
     return AwsHealth(
         options,

@@ -11,9 +11,14 @@ from sourceflow.transports.aws.listener_status import ListenerState, ListenerSta
 
 HEALTHY, DEGRADED, UNHEALTHY = HealthStatus
 RECEIVING, PAUSED, UNREACHABLE, MISCONFIGURED, STOPPED = ListenerState
+LIMITS = {
+    "wait_time": timedelta(seconds=20),
+    "stalled": timedelta(seconds=60),
+    "handling": timedelta(seconds=300),
+}
 
 
-async def look(state, *, quiet=0, held=0):
+async def look(state, *, quiet=0, held=0, longest=0):
     status = ListenerStatus(
         queue="orders.fifo",
         state=state,
@@ -23,10 +28,9 @@ async def look(state, *, quiet=0, held=0):
         waiting=0,
         polls=1,
         quiet=timedelta(seconds=quiet),
+        longest=timedelta(seconds=longest),
     )
-    return await look_at_listener(
-        status, wait_time=timedelta(seconds=20), stalled=timedelta(seconds=60)
-    )
+    return await look_at_listener(status, **LIMITS)
 
 
 @pytest.mark.parametrize(
@@ -49,10 +53,18 @@ async def test_a_listener_is_judged_by_its_state_and_how_long_it_got_nothing(sta
 
 
 async def test_one_that_has_no_room_for_more_is_busy_and_not_broken():
-    found = await look(RECEIVING, quiet=200, held=7)
+    found = await look(RECEIVING, quiet=200, held=7, longest=230)
 
     assert found.status is DEGRADED
-    assert "no room for another message for 200 s; 7 are running" in found.detail
+    assert (
+        "no room for another message for 200 s; 7 are running, one of them for 230 s"
+        in found.detail
+    )
+
+
+@pytest.mark.parametrize(("longest", "status"), [(300, HEALTHY), (301, DEGRADED)])
+async def test_a_message_that_is_handled_for_too_long_degrades(longest, status):
+    assert (await look(RECEIVING, held=3, longest=longest)).status is status
 
 
 @pytest.mark.parametrize("state", [PAUSED, UNREACHABLE, MISCONFIGURED])
@@ -61,8 +73,6 @@ async def test_the_reason_is_told(state):
 
 
 async def test_a_listener_that_is_gone_is_unhealthy():
-    found = await look_at_listener(
-        None, wait_time=timedelta(seconds=20), stalled=timedelta(seconds=60)
-    )
+    found = await look_at_listener(None, **LIMITS)
 
     assert found.status is UNHEALTHY
