@@ -10,7 +10,7 @@ from sourceflow.bus.dead_letter import describe_error
 from sourceflow.bus.ports import Finding, HealthStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from sourceflow.bus.ports import HealthCheck
     from sourceflow.clock import Clock
@@ -79,7 +79,8 @@ class HealthRunner:
     """Makes checks, each within the limit, whatever they do.
 
     What has not answered is cancelled and not waited for: something may hold it up even then. A
-    check whose last run has not ended begins when it has, so there are never two of one that hang.
+    check of which earlier runs have not ended begins when they have, so those that hang do not
+    become more with each report.
 
     Args:
         tasks: Runs the checks; before the scope is left, ``cancel`` ends those under way.
@@ -89,7 +90,7 @@ class HealthRunner:
     def __init__(self, tasks: TaskScope, clock: Clock) -> None:
         self._tasks = tasks
         self._clock = clock
-        self._late: dict[str, asyncio.Task[_Look]] = {}
+        self._late: dict[str, set[asyncio.Task[_Look]]] = {}
         self._running: set[asyncio.Task[_Look]] = set()
 
     async def run(
@@ -127,7 +128,7 @@ class HealthRunner:
             task.cancel()
 
     def _start(self, check: HealthCheck) -> asyncio.Task[_Look]:
-        look = _look(check, self._late.get(check.name), self._clock)
+        look = _look(check, frozenset(self._late.get(check.name, ())), self._clock)
         task = self._tasks.create_task(look, name=f"sourceflow health {check.name}")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -137,20 +138,17 @@ class HealthRunner:
         if task.done():
             return
 
-        def forget(_task: object) -> None:
-            del self._late[name]
-
+        late = self._late.setdefault(name, set())
+        late.add(task)
+        task.add_done_callback(late.discard)
         task.cancel()
-        if name not in self._late:  # else it has waited for that one, and ends at once
-            self._late[name] = task
-            task.add_done_callback(forget)
 
 
-async def _look(check: HealthCheck, late: asyncio.Task[_Look] | None, clock: Clock) -> _Look:
-    """Make a check when its last run has ended; whatever it raises is a finding."""
+async def _look(check: HealthCheck, late: Collection[asyncio.Task[_Look]], clock: Clock) -> _Look:
+    """Make a check when its late runs have ended; whatever it raises is a finding."""
     begun = clock.monotonic()
-    if late is not None:
-        await asyncio.wait((late,))
+    if late:
+        await asyncio.wait(late)
     try:
         finding = await check.look()
     except Exception as error:  # noqa: BLE001 - no check's error escapes: it is what was found

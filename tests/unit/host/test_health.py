@@ -135,6 +135,23 @@ async def test_there_are_never_two_of_a_check_that_hangs(clock, runner, stubborn
     assert entry.detail == "back"
 
 
+async def test_what_two_reports_have_left_hanging_is_waited_for_alike(clock, runner):
+    first, second, third = (Hanging(stubborn=True) for _ in range(3))
+    reports = [asyncio.ensure_future(runner.run([each.check])) for each in (first, second)]
+    await clock.advance(timedelta(seconds=LIMIT))
+    for report in reports:
+        ((entry,)) = await report
+        assert entry.status is UNHEALTHY
+
+    first.may_end.set()
+    await over(clock, runner.run([third.check]))
+    assert third.begun == 0  # the second one is still at it
+
+    second.may_end.set()
+    (entry,) = await runner.run([check("hanging", Finding.healthy("back"))])
+    assert entry.detail == "back"
+
+
 async def test_what_asks_is_cancelled_and_leaves_no_check_behind(runner):
     hanging = Hanging()
     running = asyncio.ensure_future(runner.run([hanging.check]))

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
     from datetime import timedelta
 
-    from opentelemetry.trace import Tracer
-
     from sourceflow.bus.changes import OutboxRow
     from sourceflow.bus.instrumentation import Handle, SendAll, Step
     from sourceflow.bus.ports import Outgoing, Stores
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from sourceflow.domain.binding import Handler
     from sourceflow.messages import Codec, Envelope, KeyType, Registry, TraceContext
     from sourceflow.telemetry.otel.instruments import Instruments
+    from sourceflow.telemetry.otel.tracer import Tracer
 
 __all__ = ("Following",)
 

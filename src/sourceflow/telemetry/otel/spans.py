@@ -15,11 +15,12 @@ from sourceflow.telemetry import names
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from opentelemetry.trace import Span, Tracer
+    from opentelemetry.trace import Span
 
     from sourceflow.telemetry.kinds import Attribute
     from sourceflow.telemetry.kinds import Span as SpanName
     from sourceflow.telemetry.otel.instruments import Histogram
+    from sourceflow.telemetry.otel.tracer import Tracer
 
 __all__ = ("Steps", "error_type", "fail")
 
@@ -84,10 +85,11 @@ class Steps:
             is_current: Whether spans that begin meanwhile belong to it. A generator says no: what
                 begins between two of its values is its caller's.
         """
-        span = self._tracer.start_span(
+        span = self._tracer.start(
             name.name,
-            kind=SpanKind.INTERNAL,
-            attributes={attribute.name: value for attribute, value in attributes.items()},
+            None,
+            SpanKind.INTERNAL,
+            {attribute.name: value for attribute, value in attributes.items()},
         )
         token = context.attach(trace.set_span_in_context(span)) if is_current else None
         began = self._monotonic()
@@ -104,4 +106,4 @@ class Steps:
             self._durations.record(self._monotonic() - began, operation, failed)
             if token is not None:
                 context.detach(token)
-            span.end()
+            self._tracer.end(span)

@@ -11,6 +11,7 @@ from opentelemetry import metrics, trace
 from sourceflow.telemetry.names import AWS, CORE
 from sourceflow.telemetry.otel.following import Following
 from sourceflow.telemetry.otel.instruments import Instruments
+from sourceflow.telemetry.otel.tracer import Tracer
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -69,8 +70,8 @@ class Telemetry:
         meters = self._meter_provider or metrics.get_meter_provider()
         ours = version("sourceflow")
         return Following(
-            tracers.get_tracer(CORE, ours),
-            tracers.get_tracer(AWS, ours),
+            Tracer(tracers.get_tracer(CORE, ours)),
+            Tracer(tracers.get_tracer(AWS, ours)),
             Instruments.of(meters, ours),
             wiring=wiring,
             clock=clock,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
 
-    from opentelemetry.trace import Span, Tracer
+    from opentelemetry.trace import Span
 
     from sourceflow.bus.instrumentation import Place, Sample
     from sourceflow.bus.outcome import Outcome
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sourceflow.clock import Clock
     from sourceflow.messages import Envelope, Registry, TraceContext
     from sourceflow.telemetry.otel.sampler import Sampler
+    from sourceflow.telemetry.otel.tracer import Tracer
     from sourceflow.telemetry.otel.wire_metrics import ArrivingFlow, LeavingFlow, WireMetrics
 
 __all__ = ("Wire",)
@@ -116,7 +117,7 @@ class Wire:
         known = self._leaving.get((place, type(envelope.message)))
         if known is None:
             known = self._leave(envelope, place)
-        span = self._tracer.start_span(
+        span = self._tracer.start(
             known.name,
             parent_of(envelope.trace),
             SpanKind.PRODUCER,
@@ -126,7 +127,7 @@ class Wire:
                 _CONVERSATION_ID: envelope.correlation_id,
             },
         )
-        return _Sending(span, known.flow, envelope, self._monotonic)
+        return _Sending(self._tracer, span, known.flow, envelope, self._monotonic)
 
     def _leave(self, envelope: Envelope[Any], place: Place) -> _Leaving:
         operation = "publish" if envelope.kind == "event" else "send"
@@ -156,7 +157,7 @@ class Wire:
         if not self._details:
             return
         ended = time.time_ns()
-        span = self._tracer.start_span(
+        span = self._tracer.start(
             f"receive {place.name}",
             Context(),
             SpanKind.CLIENT,
@@ -164,7 +165,7 @@ class Wire:
             [Link(remote(each)) for each in traces if each is not None],
             ended - int(seconds * 1e9),
         )
-        span.end(ended)
+        self._tracer.end(span, ended)
 
     def processing(self, place: Place, receive: Receive) -> Receive:
         """Return what handles messages of a queue, followed."""
@@ -200,7 +201,7 @@ class Wire:
                 arriving.reset(arrival)
                 context.detach(current)
                 span.set_attribute(_OUTCOME, outcome)
-                span.end()
+                self._tracer.end(span)
 
         return processed
 
@@ -214,8 +215,8 @@ class Wire:
         attributes = {**attributes, _KIND: delivery.kind, _ATTEMPT: delivery.attempt}
         sender = delivery.trace
         if sender is None or not self._links:
-            return self._tracer.start_span(name, parent_of(sender), SpanKind.CONSUMER, attributes)
-        return self._tracer.start_span(
+            return self._tracer.start(name, parent_of(sender), SpanKind.CONSUMER, attributes)
+        return self._tracer.start(
             name, Context(), SpanKind.CONSUMER, attributes, [Link(remote(sender))]
         )
 
@@ -239,15 +240,17 @@ def _base(operation: str, place: Place) -> dict[str, Any]:
 class _Sending:
     """A message on its way out; see ``bus.instrumentation.Sending``."""
 
-    __slots__ = ("_began", "_envelope", "_flow", "_monotonic", "_span")
+    __slots__ = ("_began", "_envelope", "_flow", "_monotonic", "_span", "_tracer")
 
     def __init__(
         self,
+        tracer: Tracer,
         span: Span,
         flow: LeavingFlow,
         envelope: Envelope[Any],
         monotonic: Callable[[], float],
     ) -> None:
+        self._tracer = tracer
         self._span = span
         self._flow = flow
         self._envelope = envelope
@@ -264,4 +267,4 @@ class _Sending:
         self._flow.ended(self._monotonic() - self._began, error_type(error))
         if error is not None:
             fail(self._span, error, self._envelope.message)
-        self._span.end()
+        self._tracer.end(self._span)
