@@ -105,7 +105,13 @@ class WireInstrumentation(Protocol):
         ...
 
     def called(
-        self, operation: str, place: Place, seconds: float, count: int, error: BaseException | None
+        self,
+        operation: str,
+        place: Place,
+        seconds: float,
+        count: int,
+        error: BaseException | None,
+        refused: Sequence[BaseException] = (),
     ) -> None:
         """Note a call of the service.
 
@@ -115,6 +121,7 @@ class WireInstrumentation(Protocol):
             seconds: How long it took.
             count: Messages that it was to take along, or has brought.
             error: Why it failed as a whole.
+            refused: Why messages of a call that went well were not taken, an error for each.
         """
         ...
 

@@ -40,6 +40,8 @@ class Metric:
         unit: In UCUM; what stands in braces counts things.
         description: What it says.
         attributes: What its values are told apart by.
+        adds_up: Whether several Apps of one process have a sum, where they have equal attributes;
+            of other gauges the greatest value is shown.
     """
 
     scope: Scope
@@ -48,6 +50,7 @@ class Metric:
     unit: str
     description: str
     attributes: tuple[Attribute, ...]
+    adds_up: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -80,13 +83,29 @@ class Span:
 def counter(scope: Scope, name: str, unit: str, what: str, *by: Attribute) -> Metric:
     """Return a metric that only grows."""
     return Metric(
-        scope=scope, name=name, kind="counter", unit=unit, description=what, attributes=by
+        scope=scope,
+        name=name,
+        kind="counter",
+        unit=unit,
+        description=what,
+        attributes=by,
+        adds_up=True,
     )
 
 
-def gauge(scope: Scope, name: str, unit: str, what: str, *by: Attribute) -> Metric:
+def gauge(
+    scope: Scope, name: str, unit: str, what: str, *by: Attribute, adds_up: bool = False
+) -> Metric:
     """Return a metric that is a value at a time."""
-    return Metric(scope=scope, name=name, kind="gauge", unit=unit, description=what, attributes=by)
+    return Metric(
+        scope=scope,
+        name=name,
+        kind="gauge",
+        unit=unit,
+        description=what,
+        attributes=by,
+        adds_up=adds_up,
+    )
 
 
 def seconds(scope: Scope, name: str, what: str, *by: Attribute) -> Metric:

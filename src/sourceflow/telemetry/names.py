@@ -252,8 +252,9 @@ DEAD_LETTER_DEPTH: Final = gauge(
     AWS, "sourceflow.aws.dead_letter.depth", _M, "Messages in a dead letter queue.", DESTINATION
 )
 IN_FLIGHT: Final = gauge(
-    AWS, "sourceflow.aws.message.in_flight", _M, "Messages that are handled here now.", DESTINATION
-)
+    AWS, "sourceflow.aws.message.in_flight", _M, "Messages that are handled here now.", DESTINATION,
+    adds_up=True,
+)  # fmt: skip
 LISTENING: Final = gauge(
     AWS, "sourceflow.aws.listener.receiving", "{state}",
     "1 while a queue is received from, 0 while its listener is paused or cannot reach it.",

@@ -6,7 +6,8 @@ dictionary, which the SDK reads when it collects: an observable counter exports 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import operator
+from typing import TYPE_CHECKING, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 from opentelemetry.metrics import CallbackOptions, Observation
@@ -14,7 +15,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from sourceflow.telemetry.names import AWS, CORE, METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from opentelemetry.metrics import Meter, MeterProvider
 
@@ -72,45 +73,65 @@ class Counter:
                 yield Observation(cell.count, _attributes(self._attributes, values))
 
 
+class _Shown(NamedTuple):
+    """What a gauge shows.
+
+    Attributes:
+        readings: Those that were taken last, of each owner.
+        settled: What was counted by owners that are gone.
+    """
+
+    readings: Mapping[object, Mapping[tuple[str, ...], float]]
+    settled: Mapping[tuple[str, ...], float]
+
+
 class Gauge:
     """Shows the readings that were taken last, of all Apps of the process.
 
-    A counter that somebody else keeps is shown likewise: what an App has counted that has stopped
-    is added to what the next one counts.
+    Where two of them have equal attributes, the greatest is shown, or the sum of what adds up. A
+    counter that somebody else keeps is shown likewise: what an App has counted that has stopped is
+    added to what the next one counts.
+
+    Invariant: what is shown is replaced as a whole, as a thread of the SDK reads it. Nothing is
+    missing, and nothing is there twice, while an App stops.
     """
 
-    __slots__ = ("_attributes", "_is_counter", "_readings", "_settled")
+    __slots__ = ("_add", "_attributes", "_is_counter", "_shown")
 
     def __init__(self, metric: Metric) -> None:
         self._attributes = metric.attributes
         self._is_counter = metric.kind == "counter"
-        self._readings: dict[object, dict[tuple[str, ...], float]] = {}
-        self._settled: dict[tuple[str, ...], float] = {}
+        self._add: Callable[[float, float], float] = operator.add if metric.adds_up else max
+        self._shown = _Shown({}, {})
 
     def show(self, owner: object, readings: Iterable[Reading]) -> None:
         """Show these readings instead of the owner's last ones."""
-        self._readings[owner] = {
+        taken = {
             tuple(reading.attributes.get(attribute, "") for attribute in self._attributes): (
                 reading.value
             )
             for reading in readings
         }
+        self._shown = _Shown({**self._shown.readings, owner: taken}, self._shown.settled)
 
     def forget(self, owner: object) -> None:
         """Show nothing of an owner any more."""
-        last = self._readings.pop(owner, {})
-        if self._is_counter:
-            for values, value in last.items():
-                self._settled[values] = self._settled.get(values, 0) + value
+        readings, settled = dict(self._shown.readings), self._shown.settled
+        last = readings.pop(owner, {})
+        self._shown = _Shown(readings, self._sum(settled, last) if self._is_counter else settled)
 
     def observe(self, _options: CallbackOptions) -> Iterator[Observation]:
         """Yield what is shown; runs in a thread of the SDK."""
-        shown = self._settled.copy()
-        for readings in self._readings.copy().values():
-            for values, value in readings.items():
-                shown[values] = (shown.get(values, 0) if self._is_counter else 0) + value
-        for values, value in shown.items():
+        readings, settled = self._shown
+        for values, value in self._sum(settled, *readings.values()).items():
             yield Observation(value, _attributes(self._attributes, values))
+
+    def _sum(self, *several: Mapping[tuple[str, ...], float]) -> dict[tuple[str, ...], float]:
+        total: dict[tuple[str, ...], float] = {}
+        for each in several:
+            for values, value in each.items():
+                total[values] = self._add(total[values], value) if values in total else value
+        return total
 
 
 class Histogram:

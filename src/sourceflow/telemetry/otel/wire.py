@@ -140,10 +140,17 @@ class Wire:
         return known
 
     def called(
-        self, operation: str, place: Place, seconds: float, count: int, error: BaseException | None
+        self,
+        operation: str,
+        place: Place,
+        seconds: float,
+        count: int,
+        error: BaseException | None,
+        refused: Sequence[BaseException] = (),
     ) -> None:
         """Note a call of the service."""
-        self._metrics.called(operation, place, seconds, count, error_type(error))
+        why = [error_type(each) for each in refused]
+        self._metrics.called(operation, place, seconds, count, error_type(error), why)
 
     def received(
         self,

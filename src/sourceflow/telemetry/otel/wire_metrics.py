@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 from sourceflow.telemetry import names
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sourceflow.bus.instrumentation import Place
     from sourceflow.telemetry.otel.instruments import Cell, Counter, Histogram, Instruments
 
@@ -137,10 +139,21 @@ class WireMetrics:
         """Return what counts messages that are handled."""
         return ArrivingFlow(self, place=place, type_name=type_name)
 
-    def called(self, operation: str, place: Place, seconds: float, count: int, error: str) -> None:
-        """Count a call of the service."""
+    def called(
+        self,
+        operation: str,
+        place: Place,
+        seconds: float,
+        count: int,
+        error: str,
+        refused: Sequence[str],
+    ) -> None:
+        """Count a call of the service, and its messages, each with its own error."""
         kind = "receive" if operation == "receive" else "send"
-        values = (place.system, place.name, operation, kind, error)
-        self._operation_duration.record(seconds, *values)
-        if count:
-            (self._consumed if kind == "receive" else self._sent).add(*values, count=count)
+        values = (place.system, place.name, operation, kind)
+        self._operation_duration.record(seconds, *values, error)
+        messages = self._consumed if kind == "receive" else self._sent
+        if count > len(refused):
+            messages.add(*values, error, count=count - len(refused))
+        for why in refused:
+            messages.add(*values, why)

@@ -254,14 +254,17 @@ class Sender:
         operation = "publish" if route.target.is_topic else "send"
         began = self._clock.monotonic()
         failed: BaseException | None = None
+        refused: list[Exception] = []
         try:
-            return await self._call(route.target, items)
+            result = await self._call(route.target, items)
+            refused = [each.to_error(_operation(route.target)) for each in result.failed]
         except BaseException as error:
             failed = error
             raise
         finally:
             seconds = self._clock.monotonic() - began
-            wire.called(operation, route.place, seconds, len(items), failed)
+            wire.called(operation, route.place, seconds, len(items), failed, refused)
+        return result
 
     async def _call(self, target: Target, items: Mapping[str, FlightItem]) -> BatchResult:
         entry: Any = PublishEntry if target.is_topic else SendEntry

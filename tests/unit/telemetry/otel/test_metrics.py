@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from datetime import timedelta
 
 import pytest
@@ -18,7 +19,7 @@ from sourceflow.telemetry.otel import Telemetry
 from sourceflow.telemetry.otel.instruments import Gauge, Instruments
 from sourceflow.telemetry.otel.sampler import Sampler
 from sourceflow.testing import ManualClock
-from sourceflow.transports.aws.client import SendEntry
+from sourceflow.transports.aws.client import BatchFailure, BatchResult, SendEntry, SqsClient
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -145,6 +146,36 @@ async def test_messages_of_a_batch_are_counted_each(shop, watch):
     assert watch.value(names.SENT_MESSAGES, **send) == 10
     assert watch.value(names.CONSUMED_MESSAGES, **receive) == 10
     assert watch.value(names.OPERATION_DURATION, **send) < 10
+
+
+async def test_an_entry_that_is_refused_once_fails_alone_and_is_dispatched_once(
+    shop, watch, monkeypatch
+):
+    refusals = [BatchFailure("1", "InternalError", sender_fault=False)]
+
+    async def send(self, url, entries):
+        if not refusals or len(entries) < 3:
+            return await real(self, url, entries)
+        failed = refusals.pop()
+        taken = await real(self, url, [each for each in entries if each.id != failed.id])
+        return BatchResult(taken.successful, (failed,))
+
+    real = SqsClient.send_message_batch
+    monkeypatch.setattr(SqsClient, "send_message_batch", send)
+    async with shop() as app:
+        await app.send_many([Fail(order_id=f"o-{number}") for number in range(3)])
+        await app.drained()
+
+    sent = {"messaging.destination.name": "tries", "messaging.operation.name": "send"}
+    points = watch.metrics()[names.SENT_MESSAGES.name][1].data.data_points
+    assert {each.attributes.get("error.type"): each.value for each in points} == {
+        None: 3,
+        "AwsTransientError": 1,
+    }
+    assert watch.value(names.OPERATION_DURATION, **sent) == 2
+    assert watch.value(names.COMMAND_DISPATCHED) == 3
+    assert watch.value(names.COMMAND_DISPATCH_DURATION) == 3
+    assert watch.value(names.COMMAND_DISPATCH_ERROR) == 0
 
 
 async def test_gauges_show_what_waits_and_what_runs(shop, watch):
@@ -285,6 +316,40 @@ def test_a_counter_that_others_keep_never_goes_back():
     seen += [each.value for each in gauge.observe(None)]
 
     assert seen == [2, 3, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("metric", "shown"), [(names.IN_FLIGHT, 5), (names.CIRCUIT_STATE, 3), (names.QUEUE_DEPTH, 3)]
+)
+@pytest.mark.parametrize("values", [(2, 3), (3, 2)])
+def test_two_apps_at_one_queue_have_a_sum_or_the_worse_of_both(metric, shown, values):
+    gauge = Gauge(metric)
+    for owner, value in zip(("first", "second"), values, strict=True):
+        gauge.show(owner, [Reading(metric, value, {names.DESTINATION: "q"})])
+
+    assert [each.value for each in gauge.observe(None)] == [shown]
+
+
+def test_a_counter_of_an_app_that_stops_is_never_seen_without_it_or_twice():
+    gauge = Gauge(names.LEASES_LOST)
+    gauge.show("first", [Reading(names.LEASES_LOST, 3, {names.DESTINATION: "q"})])
+    seen, before = [], sys.gettrace()
+
+    def look(frame, event, _argument):
+        """Read it between any two lines of ``forget``, as a thread might."""
+        sys.settrace(None)
+        seen.append([each.value for each in gauge.observe(None)])
+        sys.settrace(look)
+        return look
+
+    sys.settrace(look)
+    try:
+        gauge.forget("first")
+    finally:
+        sys.settrace(before)
+
+    assert len(seen) > 3
+    assert all(each == [3] for each in seen)
 
 
 @pytest.mark.parametrize("interval", [timedelta(0), timedelta(seconds=-1)])
