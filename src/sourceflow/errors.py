@@ -193,7 +193,11 @@ class HandlingError(SourceflowError):
 
 
 class NoHandlerError(HandlingError, LookupError):
-    """Raised when a command has neither a handler nor a route."""
+    """Raised when a command has neither a handler nor a route.
+
+    It is also the error of an arrived event that nobody listens to, where
+    ``AwsOptions(unheard_events="retry")`` says that such events are no others'.
+    """
 
 
 class NotFoundError(HandlingError, LookupError):

@@ -64,6 +64,7 @@ class Receiver:
         events: EventBus,
         relay: Relay,
         durable: bool,
+        retries_unheard: bool,
         clock: Clock,
         observer: Observer,
     ) -> None:
@@ -73,6 +74,7 @@ class Receiver:
         self._events = events
         self._relay = relay
         self._durable = durable
+        self._retries_unheard = retries_unheard
         self._clock = clock
         self._observer = observer
         self._families: dict[tuple[str, str], Family] = {}
@@ -91,8 +93,8 @@ class Receiver:
         return outcome
 
     async def _receive(self, delivery: Delivery) -> Outcome:
-        if delivery.kind == "event" and self._is_ignored(delivery.type_hint):
-            return Ignored()
+        if delivery.kind == "event" and self._is_unheard(delivery.type_hint):
+            return self._unheard(delivery.type_hint)
         try:
             envelope = self._codec.decode(
                 delivery.body, type_hint=delivery.type_hint, kind=delivery.kind
@@ -108,12 +110,19 @@ class Receiver:
             return outcome_of(error, envelope.message)
         return outcome
 
-    def _is_ignored(self, type_name: str | None) -> bool:
+    def _is_unheard(self, type_name: str | None) -> bool:
         """Whether nobody here listens to an event, judged without decoding it."""
         if type_name is None:
             return False
         info = self._wiring.registry.find(type_name)
         return info is None or (info.kind == "event" and not self._wiring.subscribers(info.type))
+
+    def _unheard(self, type_name: str | None) -> Outcome:
+        """Return the outcome for an event that nobody here listens to: a newer instance may."""
+        if not self._retries_unheard:
+            return Ignored()
+        error = NoHandlerError(f"no subscriber of this instance listens to the event {type_name!r}")
+        return outcome_of(error, None)
 
     async def _command(self, command: Envelope[Any], delivery: Delivery) -> Outcome:
         try:
@@ -126,7 +135,7 @@ class Receiver:
 
     async def _event(self, event: Envelope[Any], delivery: Delivery) -> Outcome:
         if not self._wiring.subscribers(type(event.message)):
-            return Ignored()
+            return self._unheard(event.type_name)
         delivered = await self._events.deliver(
             event, delivery.subscribers, attempt=delivery.attempt, arrived=True
         )

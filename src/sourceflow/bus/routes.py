@@ -20,12 +20,15 @@ class Routes:
         events: Event type to topic; empty where event routing is off.
         listens: Command queues this App takes from; empty where the command listener is off.
         subscribes: Topics whose events reach this App; empty where the event listener is off.
+        retries_unheard: Whether an arrived event that no subscriber of this instance listens to is
+            left for another instance; otherwise it is acknowledged.
     """
 
     commands: Mapping[type[Any], str] = field(default_factory=dict)
     events: Mapping[type[Any], str] = field(default_factory=dict)
     listens: tuple[str, ...] = ()
     subscribes: tuple[str, ...] = ()
+    retries_unheard: bool = False
 
     def arrives(self, event_type: type[Any]) -> bool:
         """Whether an event of this type comes back through this App's own event queue."""

@@ -233,6 +233,7 @@ class Engine:
             events=self.events,
             relay=self.relay,
             durable=self.stores.durable,
+            retries_unheard=self._routes.retries_unheard,
             clock=self.clock,
             observer=self.observer,
         )

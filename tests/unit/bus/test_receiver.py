@@ -190,6 +190,26 @@ async def test_an_event_that_nobody_hears_is_ignored_without_being_read(bench):
     assert await bench.engine.receiver.receive(unknown) == Ignored()
 
 
+async def test_an_event_that_nobody_hears_is_left_for_others_where_it_is_to_be_retried(
+    start, script, nowhere
+):
+    transport = nowhere(retries_unheard=True)
+    bench = await start(Trips, Followers, Stayed, services=[script], transport=transport)
+    delivery = bench.delivery(event(bench, Stayed(id="a")))
+    for type_hint, body, name in (
+        ("Stayed", b"not even JSON", "Stayed"),
+        ("NeverHeardOf", b"not even JSON", "NeverHeardOf"),
+        (None, delivery.body, "Stayed"),
+    ):
+        received = await bench.engine.receiver.receive(
+            replace(delivery, type_hint=type_hint, body=body)
+        )
+        assert (type(received), received.reason) == (RetryLater, "UnknownType")
+        assert type(received.error) is NoHandlerError
+        assert repr(name) in str(received.error)
+    assert await bench.receive(event(bench, Went(id="a"))) == Done()
+
+
 async def test_an_event_without_a_type_beside_it_is_ignored_once_it_is_read(bench):
     delivery = replace(bench.delivery(event(bench, Stayed(id="a"))), type_hint=None)
     assert await bench.engine.receiver.receive(delivery) == Ignored()

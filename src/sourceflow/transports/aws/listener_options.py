@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sourceflow.transports.aws.options import CRASHES_PER_ATTEMPT
+
 if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import timedelta
@@ -46,3 +48,8 @@ class ListenerOptions:
     overlaps: bool = False
     topics: Collection[str] = ()
     timeout: timedelta | None = None
+
+    @property
+    def max_receive_count(self) -> int:
+        """After so many receives SQS itself gives a message up."""
+        return CRASHES_PER_ATTEMPT * self.max_attempts

@@ -13,10 +13,13 @@ from sourceflow.resilience.circuit_breaker import CircuitOptions
 from sourceflow.transports.aws.dead_letters.monitor import DeadLetterMonitor
 from sourceflow.transports.aws.encryption import DEFAULT_LIFETIME
 
-__all__ = ("AwsOptions", "ProvisioningMode")
+__all__ = ("AwsOptions", "ProvisioningMode", "UnheardEvents")
 
 ProvisioningMode = Literal["ensure", "verify", "off"]
 """``ensure`` adds what is missing, ``verify`` only looks, ``off`` only looks up addresses."""
+
+UnheardEvents = Literal["acknowledge", "retry"]
+"""What becomes of an event that no subscriber of the instance listens to that received it."""
 
 MAX_WAIT: Final = timedelta(seconds=20)
 """The longest long poll (SQS API reference, ``ReceiveMessage``)."""
@@ -81,6 +84,10 @@ class AwsOptions:
         wait_time: How long a receive waits for a first message, up to 20 seconds.
         visibility_timeout: How long a message is hidden from others before its lease is renewed.
         max_attempts: How often the handling of a message may fail before it is given up.
+        unheard_events: What becomes of an event that no subscriber of the instance listens to which
+            received it: ``acknowledge`` lets it go, as a topic may carry more than an App wants;
+            ``retry`` leaves it for an instance of a newer version, and makes it a dead letter after
+            ``max_attempts``.
         strict_order: Start the next message of a FIFO group only when the delete of the one before
             is confirmed, also where the stores remember over restarts what was handled.
         linger: How long a batch waits for more messages, up to 5 ms; 0 waits only for those who
@@ -114,6 +121,7 @@ class AwsOptions:
     wait_time: timedelta = timedelta(seconds=20)
     visibility_timeout: timedelta = timedelta(seconds=30)
     max_attempts: int = 5
+    unheard_events: UnheardEvents = "acknowledge"
     strict_order: bool = False
     linger: timedelta = timedelta(0)
     send_timeout: timedelta = timedelta(seconds=60)
@@ -149,6 +157,10 @@ class AwsOptions:
             raise TypeError(
                 "dead_letter_monitor is a DeadLetterMonitor, not "
                 f"{type(self.dead_letter_monitor).__name__}"
+            )
+        if self.unheard_events not in get_args(UnheardEvents):
+            raise ValueError(
+                f"unheard_events is 'acknowledge' or 'retry', not {self.unheard_events!r}"
             )
         if self.provisioning not in get_args(ProvisioningMode):
             raise ValueError(

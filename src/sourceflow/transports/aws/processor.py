@@ -37,6 +37,9 @@ ASKED_ATTEMPTS: Final = 100
 """How often a handler may ask for a later try of one message."""
 
 _FAILED: Final = Backoff(base=timedelta(seconds=1), cap=timedelta(seconds=60))
+_UNKNOWN: Final = Backoff(base=timedelta(seconds=10), cap=timedelta(minutes=2))
+"""A rolling deploy takes minutes, in which more and more instances may know the message."""
+
 _PAUSED: Final = Backoff(base=timedelta(seconds=1), cap=timedelta(seconds=30))
 
 
@@ -221,14 +224,27 @@ class Processor:
         asked = isinstance(outcome, RetryLater) and outcome.asked
         tally = self._attempts.count(lease.message.message_id, asked=asked)
         if (
-            isinstance(outcome, RetryLater)
-            and tally.failed < self._options.max_attempts
-            and tally.asked < ASKED_ATTEMPTS
+            isinstance(outcome, Rejected)
+            or tally.failed >= self._options.max_attempts
+            or tally.asked >= ASKED_ATTEMPTS
         ):
-            delay = outcome.delay or _FAILED.delay(tally.failed - 1)
-            self._tell_retried(lease, outcome, delay)
-            return Again(delay)
-        return await self._give_up(lease, outcome)
+            return await self._give_up(lease, outcome)
+        if outcome.reason == "UnknownType":
+            return await self._leave_to_others(lease, outcome, tally.failed)
+        delay = outcome.delay or _FAILED.delay(tally.failed - 1)
+        self._tell_retried(lease, outcome, delay)
+        return Again(delay)
+
+    async def _leave_to_others(self, lease: Lease, outcome: RetryLater, failed: int) -> Verdict:
+        """Let go of a message that a newer instance may know; each instance counts for itself.
+
+        Where this was the last receive that SQS allows, it is given up here, with a reason.
+        """
+        if lease.message.system.approximate_receive_count >= self._options.max_receive_count:
+            return await self._give_up(lease, outcome)
+        delay = _UNKNOWN.delay(failed - 1)
+        self._tell_retried(lease, outcome, delay)
+        return HandBack(delay)
 
     def _tell_retried(self, lease: Lease, outcome: RetryLater, delay: timedelta) -> None:
         arrived = read_arrived(lease.message, self._options.topics)

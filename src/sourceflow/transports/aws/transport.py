@@ -99,6 +99,7 @@ class AwsTransport:
             subscribes=tuple(topic.name for topic in bus.topics)
             if options.enable_event_listener
             else (),
+            retries_unheard=options.unheard_events == "retry",
         )
 
     def record_cipher(

@@ -20,12 +20,12 @@ from sourceflow.bus.outcome import (
     Rejected,
     RetryLater,
 )
-from sourceflow.errors import AwsTransientError, DependencyError
+from sourceflow.errors import AwsTransientError, DependencyError, NoHandlerError
 from sourceflow.stores.memory import MemoryStores
 from sourceflow.testing.clock import settle
 from sourceflow.transports.aws import ListenerState, ListenerStatus, acknowledger, listener
 from sourceflow.transports.aws.acknowledger import Acknowledger
-from sourceflow.transports.aws.client import SendEntry
+from sourceflow.transports.aws.client import SendEntry, VisibilityEntry
 from sourceflow.transports.aws.dead_letters import DeadLetterSender
 from sourceflow.transports.aws.leases import Leases
 from sourceflow.transports.aws.listener import Listener
@@ -111,6 +111,9 @@ class Bench:
         self.clock = clock
         self.task = None
 
+    def run(self):
+        self.task = asyncio.create_task(self.listener.run())
+
     async def send(self, *bodies, group=None):
         for at, body in enumerate(bodies):
             result = await self.sqs.send_message_batch(
@@ -162,6 +165,7 @@ async def make_bench(sqs, make_queue, clock, tasks, handler):
         dead=True,
         limit=None,
         overlaps=False,
+        running=True,
     ):
         url = await make_queue(name)
         fifo = name.endswith(".fifo")
@@ -200,7 +204,8 @@ async def make_bench(sqs, make_queue, clock, tasks, handler):
             clock=clock,
         )
         bench = Bench(listener, leases, url, dead_url, sqs, clock)
-        bench.task = asyncio.create_task(listener.run())
+        if running:
+            bench.run()
         benches.append(bench)
         return bench
 
@@ -435,6 +440,53 @@ async def test_a_message_that_keeps_failing_is_a_dead_letter_and_its_group_goes_
     assert handler.began == ["a1", "a1", "a1", "a2"]
     assert await bench.count() == (0, 0)
     assert await bench.dead_letters() == ["a1"]
+
+
+def unknown():
+    return RetryLater(error=NoHandlerError("not here"), reason="UnknownType")
+
+
+async def test_what_a_newer_instance_may_know_is_handed_back_with_its_followers(
+    make_bench, handler
+):
+    bench = await make_bench()
+    handler.hold("a1")
+    handler.then("a1", unknown(), unknown())
+    await bench.send("a1", "a2", group=by_letter)
+    handler.let_go("a1")
+    await bench.rest()
+
+    assert len(bench.leases) == 0  # whoever receives it next has it
+    assert await bench.count() == (0, 2)  # but nobody does at once
+    await bench.pass_time(timedelta(seconds=40))
+    assert handler.ended == ["a1", "a1", "a1", "a2"]
+    assert [each.attempt for each in handler.deliveries] == [1, 2, 3, 1]
+
+
+async def test_what_nobody_knows_is_a_dead_letter_after_max_attempts(make_bench, handler):
+    bench = await make_bench("orders", max_attempts=3)
+    handler.then("a", *(unknown() for _ in range(3)))
+    await bench.send("a")
+    await bench.pass_time(timedelta(seconds=40))
+
+    assert handler.began == ["a"] * 3
+    assert await bench.dead_letters() == ["a"]
+
+
+async def test_what_others_do_not_know_either_is_given_up_at_the_last_receive(make_bench, handler):
+    bench = await make_bench("orders", max_attempts=3, running=False)
+    await bench.send("a")
+    for _ in range(8):  # as other instances do, of which each counts for itself
+        (message,) = await bench.sqs.receive_message(bench.url)
+        await bench.sqs.change_message_visibility_batch(
+            bench.url, [VisibilityEntry("0", message.receipt_handle, timedelta(0))]
+        )
+    handler.then("a", unknown())
+    bench.run()
+    await bench.rest()
+
+    assert handler.began == ["a"]
+    assert await bench.dead_letters() == ["a"]
 
 
 async def test_a_rejected_message_is_a_dead_letter_at_once(make_bench, handler):

@@ -25,6 +25,7 @@ DEFAULTS = {
     "wait_time": timedelta(seconds=20),
     "visibility_timeout": timedelta(seconds=30),
     "max_attempts": 5,
+    "unheard_events": "acknowledge",
     "strict_order": False,
     "linger": timedelta(0),
     "send_timeout": timedelta(seconds=60),
