@@ -22,7 +22,7 @@
     │   ├── NoConnectionError       there is none for own SQL            (RuntimeError)
     │   ├── StatementError          a statement of a handler's own SQL failed
     │   │   └── ConstraintError     it broke a constraint of a table
-    │   └── UseSelfSendError        ``app.send`` called inside a handler (RuntimeError)
+    │   └── UseSelfSendError        app.send inside of a handler         (RuntimeError)
     ├── ReplayError                 a stored message can't be read or run again
     ├── DependencyError             a thing outside this process does not answer
     │   ├── CircuitOpenError        calls to it are suspended for a while

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003
 from typing import Annotated, Final
 
+from sourceflow.bus.place import place_in_handler
+from sourceflow.errors import Settlement
 from sourceflow.messages import Sensitive, redacted
 
-__all__ = ("DeadLetter", "DeadLetterFilter", "describe_error")
+__all__ = ("DeadLetter", "DeadLetterFilter", "describe_error", "describe_failure")
 
 MAX_ERROR: Final = 4_096
 """Characters of an error's text that are kept."""
@@ -30,7 +32,7 @@ class DeadLetter:
         message_id: The envelope's id, or the transport's own where the envelope can't be read.
         type_name: The wire name, empty where unknown.
         reason: A ``DeadLetterReason``.
-        error: What happened, without values of the message.
+        error: What happened, and in which line of a handler, without values of the message.
         subscribers: Subscribers that failed; a redrive runs only them.
         body: The message as it was received.
         attributes: Its message attributes.
@@ -101,3 +103,20 @@ def describe_error(error: BaseException, message: object = None) -> str:
         text = "(its text cannot be read)"
     told = f"{type(error).__name__}: {redacted(text, message)}"  # before it is cut, within a value
     return _NO_TEXT.sub("\ufffd", told[:MAX_ERROR])
+
+
+def describe_failure(error: BaseException, message: object = None) -> str:
+    """Return an error as ``describe_error`` does, with its place in the code of the handler.
+
+    What a handler raises to settle its message is no fault of its code, and has no place.
+
+    Args:
+        error: What a handler, or what is around it, has raised.
+        message: The message that it happened to: its sensitive values stay out of the text.
+    """
+    told = describe_error(error, message)
+    place = None if isinstance(error, Settlement) else place_in_handler(error)
+    if place is None:
+        return told
+    where = _NO_TEXT.sub("\ufffd", f" ({place})")
+    return told[: MAX_ERROR - len(where)] + where

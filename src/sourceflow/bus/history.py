@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 import msgspec
 
 from sourceflow.bus.changes import UNCHANGED, Stream
-from sourceflow.bus.dead_letter import describe_error
+from sourceflow.bus.dead_letter import describe_failure
 from sourceflow.bus.wiring import entity_name
 from sourceflow.domain.handlers import DELETE
 from sourceflow.errors import ReplayError
@@ -137,7 +137,7 @@ class History:
             return await self._commands.again(handler, command, logged.position, entity)
         except Exception as error:
             raise ReplayError(
-                f"{handler.name} raised {describe_error(error, command.message)}",
+                f"{handler.name} raised {describe_failure(error, command.message)}",
                 position=logged.position,
                 type_name=command.type_name,
             ) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sourceflow.bus.changes import Claim
-from sourceflow.bus.dead_letter import describe_error
+from sourceflow.bus.dead_letter import describe_failure
 from sourceflow.bus.wiring import is_view
 from sourceflow.errors import ReplayError
 from sourceflow.messages import type_info
@@ -57,7 +57,7 @@ async def project_again(
         await events.project(handler, event, rows)
     except Exception as error:
         raise ReplayError(
-            f"{handler.name} raised {describe_error(error, event.message)}",
+            f"{handler.name} raised {describe_failure(error, event.message)}",
             position=position,
             type_name=event.type_name,
         ) from error

@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from sourceflow.bus.dead_letter import DeadLetter, describe_error
+from sourceflow.bus.dead_letter import DeadLetter, describe_failure
 from sourceflow.bus.expected import Expected
 from sourceflow.bus.local_letters import local_source
 from sourceflow.bus.ports import Outgoing
@@ -293,7 +293,7 @@ class Relay:
             message_id=row.envelope.id,
             type_name=row.envelope.type_name,
             reason="Rejected" if rejected else "RetriesExhausted",
-            error=describe_error(error, row.envelope.message),
+            error=describe_failure(error, row.envelope.message),
             subscribers=(row.destination.name,) if row.destination.kind == "subscriber" else (),
             body=row.body or self._codec.encode(row.envelope),
             time=self._clock.now(),

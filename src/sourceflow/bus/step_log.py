@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from sourceflow.bus.dead_letter import describe_error
+from sourceflow.bus.dead_letter import describe_failure
 from sourceflow.bus.observer import Observer
 from sourceflow.messages import TraceContext
 from sourceflow.telemetry.lines import (
@@ -56,7 +56,7 @@ class Described:
         self._message = message
 
     def __str__(self) -> str:
-        return describe_error(self._error, self._message)
+        return describe_failure(self._error, self._message)
 
 
 def tell(line: Line, *, trace: TraceContext | None = None, **values: object) -> None:

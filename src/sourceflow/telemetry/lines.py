@@ -68,7 +68,10 @@ ATTEMPT: Final = Field("attempt", "How often it was handled, this time included.
 SECONDS: Final = Field("seconds", "How long it took.")
 DELAY: Final = Field("delay", "Seconds until it is tried again.")
 REASON: Final = Field("reason", "Why it was given up.")
-ERROR: Final = Field("error", "What happened, without sensitive values of the message.")
+ERROR: Final = Field(
+    "error",
+    "What happened, and in which line of your handler, without sensitive values of the message.",
+)
 TRACE_ID: Final = Field("trace_id", "The trace that it belongs to, if it belongs to one.")
 SPAN_ID: Final = Field("span_id", "What was under way there, or what the message was made in.")
 

@@ -224,7 +224,8 @@ async def test_local_work_is_tried_five_times_and_then_kept_as_a_dead_letter(ben
     first, second = sorted(await letters(bench), key=lambda letter: letter.time)
     assert first.source == second.source == "local:subscriber:Followers.went"
     assert first.subscribers == ("Followers.went",)
-    assert (first.reason, first.error) == ("RetriesExhausted", "ValueError: no way")
+    assert first.reason == "RetriesExhausted"
+    assert first.error.startswith("ValueError: no way (tests/unit/bus/test_relay.py:")
     assert first.attempts == LOCAL_ATTEMPTS == 5
     assert bench.engine._codec.decode(first.body).message == Went(id="a", number=0)
     assert bench.ears.of("dead_lettered") == [("Went", "local:subscriber:Followers.went")] * 2

@@ -217,7 +217,7 @@ async def test_work_in_the_process_that_fails_is_retried_paused_resumed_and_give
         without_key(each) for each in lines() if each["source"] is not None
     ]
     assert (paused["event"], paused["source"], paused["delay"] > 0) == ("work paused", source, True)
-    assert paused["error"] == "DependencyError: no answer about ***REDACTED***"
+    assert paused["error"].startswith("DependencyError: no answer about ***REDACTED*** (tests/")
     assert (retried["event"], retried["attempt"]) == ("message retried", 1)
     assert resumed == {"event": "work resumed", "source": source}
     assert (lost["event"], lost["reason"], lost["attempt"]) == (
@@ -311,7 +311,7 @@ class CostlyError(Exception):
 async def test_nothing_is_paid_for_lines_that_nobody_reads(bench, script, caplog, monkeypatch):
     caplog.set_level(logging.CRITICAL, LOGGER)
     written = []
-    for name in ("_write", "_head_of", "_identity", "describe_error"):
+    for name in ("_write", "_head_of", "_identity", "describe_failure"):
         monkeypatch.setattr(step_log, name, lambda *_, name=name: written.append(name))
     await bench.receive(bench.envelope(Pay(id="a")))
     script.errors = [ValueError, DependencyError, Reject]

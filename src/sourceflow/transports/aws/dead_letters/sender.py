@@ -6,7 +6,7 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from sourceflow.bus.dead_letter import DeadLetter, describe_error
+from sourceflow.bus.dead_letter import DeadLetter, describe_failure
 from sourceflow.errors import AwsConfigurationError, DependencyError
 from sourceflow.transports.aws.client import SendEntry
 from sourceflow.transports.aws.dead_letters.note import write_note
@@ -90,7 +90,7 @@ class DeadLetterSender:
                 not be deleted.
         """
         letter = self._letter(
-            message, reason, describe_error(error, handled), attempts, subscribers
+            message, reason, describe_failure(error, handled), attempts, subscribers
         )
         await self._post(message, letter)
         letter = await self._recorded(letter)
