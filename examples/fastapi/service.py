@@ -2,6 +2,7 @@
 
 Run it with LocalAws and an SQLite file::
 
+    pip install 'sourceflow[cli]' fastapi uvicorn
     sourceflow local &
     AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test \
         uvicorn --app-dir examples/fastapi service:web
@@ -19,7 +20,8 @@ from __future__ import annotations
 import os
 from decimal import Decimal
 
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from sourceflow import (
@@ -36,6 +38,7 @@ from sourceflow import (
     handles,
     projects,
 )
+from sourceflow.errors import InvalidMessageError
 from sourceflow.stores.sql import SqlStores
 from sourceflow.transports.aws import AwsOptions, AwsTransport
 
@@ -98,6 +101,12 @@ app = App(
 
 web = FastAPI(title="Orders", lifespan=app.lifespan)  # starts the App, and drains it at the end
 web.mount("/probes", HealthApp(app))  # /probes/live, /probes/ready, /probes/health
+
+
+@web.exception_handler(InvalidMessageError)
+async def refuse(_: Request, error: InvalidMessageError) -> JSONResponse:
+    """Tell the client of a value that no message can hold: a total of 100 digits, for one."""
+    return JSONResponse({"detail": str(error)}, status_code=422)
 
 
 class NewOrder(BaseModel):

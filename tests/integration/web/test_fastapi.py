@@ -21,6 +21,9 @@ async def test_the_example_takes_an_order_and_shows_it(serve, tmp_path):
         answer = await service.client.post("/orders/o-1", json={"total": "9.90"})
         assert (answer.status_code, answer.json()["order"]) == (202, "o-1")
 
+        answer = await service.client.post("/orders/o-2", json={"total": "1e100"})
+        assert (answer.status_code, answer.json()["detail"][:17]) == (422, "PlaceOrder: total")
+
         shown = await service.until("/orders/o-1", 200)
         assert shown.json() == {"order": "o-1", "total": "9.90"}
         health = await service.client.get("/probes/health")
