@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -134,7 +135,7 @@ async def test_a_failing_subscriber_tells_no_secret_to_the_log_and_the_records(
         assert json.loads(masked(record))["source"] == "local:subscriber:Mails.paid"
         assert NUMBER.encode() in record.body
     assert "1234" in caplog.text
-    assert_private(caplog.text)
+    assert_private(re.sub(r"delay=[\d.]+", "", caplog.text))  # chance may write any digits
 
 
 async def test_the_state_and_the_handlers_have_the_value(bench):
