@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -45,12 +46,15 @@ class CircuitChange:
         previous: The state before.
         state: The state now.
         error: The failure that caused it; None where there was none.
+        at: When it was, in UTC. A circuit becomes half open by itself, as time passes: that is told
+            as the state before the next change.
     """
 
     name: str
     previous: CircuitState
     state: CircuitState
     error: BaseException | None
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +93,8 @@ class CircuitStatistics:
         opened: How often it opened.
         in_a_row: Failures one after the other while it is closed, successes while it is not.
         last_error: The last failure that counted.
+        failed_at: When that was, in UTC; None where there was none.
+        changed_at: When it was opened or closed for the last time; None where it never was.
     """
 
     state: CircuitState
@@ -98,6 +104,8 @@ class CircuitStatistics:
     opened: int
     in_a_row: int
     last_error: BaseException | None
+    failed_at: datetime | None = None
+    changed_at: datetime | None = None
 
 
 class CircuitBreaker:
@@ -114,6 +122,8 @@ class CircuitBreaker:
         name: What is called, for people.
         monotonic: The time in seconds.
         options: When it opens, and closes again.
+        now: The time of day in UTC, for who wants to know when something was; the machine's where
+            not given.
     """
 
     def __init__(
@@ -122,9 +132,11 @@ class CircuitBreaker:
         *,
         monotonic: Callable[[], float],
         options: CircuitOptions | None = None,
+        now: Callable[[], datetime] | None = None,
     ) -> None:
         self.name = name
         self._monotonic = monotonic
+        self._now = partial(datetime.now, UTC) if now is None else now
         self._options = CircuitOptions() if options is None else options
         self._is_open = False
         self._opened_at = 0.0
@@ -133,6 +145,8 @@ class CircuitBreaker:
         self._epoch = 0
         self._succeeded = self._failed = self._refused = self._opened = 0
         self._last_error: BaseException | None = None
+        self._failed_at: datetime | None = None
+        self._changed_at: datetime | None = None
 
     @property
     def state(self) -> CircuitState:
@@ -152,6 +166,8 @@ class CircuitBreaker:
             opened=self._opened,
             in_a_row=self._in_a_row,
             last_error=self._last_error,
+            failed_at=self._failed_at,
+            changed_at=self._changed_at,
         )
 
     def enter(self) -> timedelta | int:
@@ -186,6 +202,7 @@ class CircuitBreaker:
         """Say that a call failed for a reason that lies on the other side."""
         self._failed += 1
         self._last_error = error
+        self._failed_at = self._now()
         if ticket != self._epoch:
             return
         self._in_a_row += 1
@@ -224,9 +241,14 @@ class CircuitBreaker:
         self._epoch += 1
         self._in_a_row = 0
         self._probing = False
-        if previous is self.state or self._options.on_change is None:
+        if previous is self.state:
             return
-        change = CircuitChange(name=self.name, previous=previous, state=self.state, error=error)
+        self._changed_at = self._now()
+        if self._options.on_change is None:
+            return
+        change = CircuitChange(
+            name=self.name, previous=previous, state=self.state, error=error, at=self._changed_at
+        )
         try:
             self._options.on_change(change)
         except Exception:  # the listener's own fault must not become the call's

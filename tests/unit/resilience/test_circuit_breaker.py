@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sourceflow.resilience import CircuitBreaker, CircuitOptions, CircuitState, CircuitStatistics
 
 ERROR = ConnectionError("reset")
+NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
 
 class Time:
@@ -17,6 +18,9 @@ class Time:
 
     def __call__(self):
         return self.now
+
+    def of_day(self):
+        return NOON + timedelta(seconds=self.now - 1000)
 
 
 @pytest.fixture
@@ -32,7 +36,10 @@ def changes():
 @pytest.fixture
 def circuit(time, changes):
     return CircuitBreaker(
-        "orders.fifo", monotonic=time, options=CircuitOptions(on_change=changes.append)
+        "orders.fifo",
+        monotonic=time,
+        options=CircuitOptions(on_change=changes.append),
+        now=time.of_day,
     )
 
 
@@ -169,7 +176,33 @@ def test_it_counts(circuit):
         opened=1,
         in_a_row=0,
         last_error=ERROR,
+        failed_at=NOON,
+        changed_at=NOON,
     )
+
+
+def test_it_tells_when_it_changed_and_when_it_failed(circuit, time, changes):
+    assert (circuit.statistics.failed_at, circuit.statistics.changed_at) == (None, None)
+    fail(circuit, 4)
+    time.now += 1
+    fail(circuit)
+    time.now += 60
+    succeed(circuit)
+    time.now += 1
+    succeed(circuit)
+
+    opened, closed = NOON + timedelta(seconds=1), NOON + timedelta(seconds=62)
+    assert [change.at for change in changes] == [opened, closed]
+    assert circuit.statistics.failed_at == opened
+    assert circuit.statistics.changed_at == closed
+
+
+def test_without_a_clock_of_ones_own_it_is_the_time_of_day(time):
+    circuit = CircuitBreaker("orders", monotonic=time)
+    before = datetime.now(UTC)
+    circuit.trip()
+
+    assert before <= circuit.statistics.changed_at <= datetime.now(UTC)
 
 
 def test_who_listens_to_changes_cannot_break_calls(time, caplog):

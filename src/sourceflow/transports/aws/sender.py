@@ -130,6 +130,7 @@ class Sender:
                 target.name,
                 monotonic=self._clock.monotonic,
                 options=replace(circuit, on_change=partial(_tell_change, circuit.on_change)),
+                now=self._clock.now,
             ),
             Batcher(
                 post,

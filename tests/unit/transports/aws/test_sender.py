@@ -174,6 +174,13 @@ class TestCircuit:
 
         return pay
 
+    async def test_a_circuit_tells_when_it_changed_by_the_clock_of_the_app(self, sender, clock):
+        await clock.advance(timedelta(days=400))
+        (circuit,) = sender.circuits.values()
+        circuit.trip()
+
+        assert circuit.statistics.changed_at == clock.now()
+
     async def test_five_calls_that_fail_suspend_the_rest(self, pay, wire, clock, caplog):
         gone = (400, {"__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "gone"})
         wire.next("SendMessageBatch", *[gone] * 5)
