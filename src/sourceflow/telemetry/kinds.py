@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ("Attribute", "Metric", "Scope", "Span", "counter", "detail", "gauge", "seconds")
+__all__ = ("Attribute", "Metric", "Scope", "Span", "counter", "detail", "gauge", "seconds", "sizes")
 
 Scope = Literal["SourceFlow", "SourceFlow.Cloud.AWS"]
 """The name of a tracer and a meter."""
@@ -112,6 +112,13 @@ def seconds(scope: Scope, name: str, what: str, *by: Attribute) -> Metric:
     """Return a metric that gathers durations."""
     return Metric(
         scope=scope, name=name, kind="histogram", unit="s", description=what, attributes=by
+    )
+
+
+def sizes(scope: Scope, name: str, what: str, *by: Attribute) -> Metric:
+    """Return a metric that gathers sizes."""
+    return Metric(
+        scope=scope, name=name, kind="histogram", unit="By", description=what, attributes=by
     )
 
 

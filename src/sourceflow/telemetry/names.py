@@ -18,6 +18,7 @@ from sourceflow.telemetry.kinds import (
     detail,
     gauge,
     seconds,
+    sizes,
 )
 
 __all__ = ("ATTRIBUTES", "AWS", "CORE", "METRICS", "SPANS")
@@ -139,21 +140,13 @@ SUBSCRIBER: Final = detail(
     MESSAGE_TYPE, MESSAGE_ID, CONVERSATION_ID, HANDLER, ATTEMPT, ERROR_TYPE,
 )  # fmt: skip
 REPLAY: Final = detail(
-    CORE,
-    "sourceflow.commandbus.replay",
-    "``app.replay``.",
-    ENTITY_TYPE,
-    COUNT,
-    ERROR_TYPE,
-)
+    CORE, "sourceflow.commandbus.replay", "``app.replay``.",
+    ENTITY_TYPE, COUNT, ERROR_TYPE,
+)  # fmt: skip
 REBUILD: Final = detail(
-    CORE,
-    "sourceflow.viewmodelstore.rebuild",
-    "``app.rebuild``.",
-    VIEW_MODEL_TYPE,
-    COUNT,
-    ERROR_TYPE,
-)
+    CORE, "sourceflow.viewmodelstore.rebuild", "``app.rebuild``.",
+    VIEW_MODEL_TYPE, COUNT, ERROR_TYPE,
+)  # fmt: skip
 LOAD: Final = detail(
     CORE, "sourceflow.entitystore.get",
     "The read before a handler: claim, number and entity.",
@@ -165,13 +158,9 @@ FIND: Final = detail(
     VIEW_MODEL_TYPE, ERROR_TYPE,
 )  # fmt: skip
 HISTORY: Final = detail(
-    CORE,
-    "sourceflow.domain.command.load",
-    "Logged commands are read.",
-    ENTITY_TYPE,
-    COUNT,
-    ERROR_TYPE,
-)
+    CORE, "sourceflow.domain.command.load", "Logged commands are read.",
+    ENTITY_TYPE, COUNT, ERROR_TYPE,
+)  # fmt: skip
 COMMIT: Final = detail(
     CORE, "sourceflow.unitofwork.commit",
     "The one transaction of a message: claims, log, entity, rows, outbox.",
@@ -226,6 +215,11 @@ MESSAGE_PROCESSING_ERROR: Final = counter(
 MESSAGE_PROCESSING_DURATION: Final = seconds(
     AWS, "sourceflow.aws.message.processing_duration", "The handling of one message.",
     *_TYPED, OUTCOME,
+)  # fmt: skip
+MESSAGE_SIZE: Final = sizes(
+    AWS, "sourceflow.message.size",
+    "The body of a message that was confirmed, as it was before it was encrypted; only with details.",
+    *_TYPED,
 )  # fmt: skip
 OPERATION_DURATION: Final = seconds(
     AWS, "messaging.client.operation.duration", "One call of SQS or SNS.", *_SEMANTIC

@@ -60,10 +60,12 @@ def test_a_name_is_ours_or_one_of_the_conventions(thing):
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=str)
-def test_times_are_in_seconds(metric):
-    is_time = metric.kind == "histogram" or metric.name.endswith(".age")
+def test_times_are_in_seconds_and_sizes_in_bytes(metric):
+    is_size = metric.name.endswith(".size")
+    is_time = (metric.kind == "histogram" and not is_size) or metric.name.endswith(".age")
 
     assert (metric.unit == "s") == is_time
+    assert (metric.unit == "By") == is_size
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=str)

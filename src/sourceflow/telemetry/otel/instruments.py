@@ -24,12 +24,16 @@ if TYPE_CHECKING:
 
 __all__ = ("Cell", "Counter", "Gauge", "Histogram", "Instruments")
 
-BOUNDARIES: Final = (
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025,
-    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
-)  # fmt: skip
-"""Seconds that durations are sorted by: those that the semantic conventions of messaging advise, and
-shorter ones, as a step within a process takes a fraction of their first."""
+BOUNDARIES: Final = {
+    "s": (
+        0.0001, 0.00025, 0.0005, 0.001, 0.0025,
+        0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
+    ),
+    "By": tuple(1024 * 2**power for power in range(-2, 11)),
+}  # fmt: skip
+"""What values are sorted by. Seconds: those that the semantic conventions of messaging advise, and
+shorter ones, as a step within a process takes a fraction of their first. Bytes: from 256 to the most
+that SQS and SNS take, 1 MiB."""
 
 
 def _attributes(names: Sequence[Attribute], values: Sequence[str]) -> dict[str, str]:
@@ -135,10 +139,10 @@ class Gauge:
 
 
 class Histogram:
-    """Gathers durations; its values are given in the order of the metric's attributes.
+    """Gathers durations or sizes; its values are given in the order of the metric's attributes.
 
     Attributes:
-        take: Takes a duration in seconds, and attributes as ``named`` returns them.
+        take: Takes seconds or bytes, and attributes as ``named`` returns them.
     """
 
     __slots__ = ("_attributes", "_known", "take")
@@ -150,7 +154,7 @@ class Histogram:
             metric.name,
             metric.unit,
             metric.description,
-            explicit_bucket_boundaries_advisory=BOUNDARIES,
+            explicit_bucket_boundaries_advisory=BOUNDARIES[metric.unit],
         ).record
 
     def named(self, *values: str) -> dict[str, str]:
@@ -161,7 +165,7 @@ class Histogram:
         return attributes
 
     def record(self, value: float, *values: str) -> None:
-        """Take a duration in seconds."""
+        """Take seconds or bytes."""
         self.take(value, self.named(*values))
 
 

@@ -127,7 +127,8 @@ class Wire:
                 _CONVERSATION_ID: envelope.correlation_id,
             },
         )
-        return _Sending(self._tracer, span, known.flow, envelope, self._monotonic)
+        size = len(outgoing.body) if self._details else 0
+        return _Sending(self._tracer, span, known.flow, envelope, size, self._monotonic)
 
     def _leave(self, envelope: Envelope[Any], place: Place) -> _Leaving:
         operation = "publish" if envelope.kind == "event" else "send"
@@ -247,7 +248,7 @@ def _base(operation: str, place: Place) -> dict[str, Any]:
 class _Sending:
     """A message on its way out; see ``bus.instrumentation.Sending``."""
 
-    __slots__ = ("_began", "_envelope", "_flow", "_monotonic", "_span", "_tracer")
+    __slots__ = ("_began", "_envelope", "_flow", "_monotonic", "_size", "_span", "_tracer")
 
     def __init__(
         self,
@@ -255,12 +256,14 @@ class _Sending:
         span: Span,
         flow: LeavingFlow,
         envelope: Envelope[Any],
+        size: int,
         monotonic: Callable[[], float],
     ) -> None:
         self._tracer = tracer
         self._span = span
         self._flow = flow
         self._envelope = envelope
+        self._size = size
         self._monotonic = monotonic
         self._began = monotonic()
 
@@ -274,4 +277,6 @@ class _Sending:
         self._flow.ended(self._monotonic() - self._began, error_type(error))
         if error is not None:
             fail(self._span, error, self._envelope.message)
+        elif self._size:
+            self._flow.sized(self._size)
         self._tracer.end(self._span)

@@ -27,13 +27,22 @@ FAILED: Final = frozenset({"retry", "rejected", "paused", "cancelled"})
 class LeavingFlow:
     """Messages of one type that leave for one place."""
 
-    __slots__ = ("_confirmed", "_duration", "_failed", "_place", "_succeeded", "_type_name")
+    __slots__ = (
+        "_confirmed",
+        "_duration",
+        "_failed",
+        "_place",
+        "_size",
+        "_succeeded",
+        "_type_name",
+    )
 
     def __init__(
         self,
         confirmed: Counter,
         failed: Counter,
         duration: Histogram,
+        size: Histogram,
         *,
         place: Place,
         type_name: str,
@@ -42,8 +51,13 @@ class LeavingFlow:
         self._failed = failed
         self._duration = duration
         self._succeeded = duration.named(type_name, place.name, "")
+        self._size = size
         self._place = place.name
         self._type_name = type_name
+
+    def sized(self, count: int) -> None:
+        """Take the bytes of a message that was confirmed."""
+        self._size.record(count, self._type_name, self._place)
 
     def ended(self, seconds: float, error: str) -> None:
         """Count a message that was confirmed, or was not."""
@@ -127,13 +141,14 @@ class WireMetrics:
                 histogram(names.EVENT_PUBLISH_DURATION),
             ),
         }
+        self._size = histogram(names.MESSAGE_SIZE)
         self._operation_duration = histogram(names.OPERATION_DURATION)
         self._sent = counter(names.SENT_MESSAGES)
         self._consumed = counter(names.CONSUMED_MESSAGES)
 
     def leaving(self, operation: str, place: Place, type_name: str) -> LeavingFlow:
         """Return what counts messages that are sent or published."""
-        return LeavingFlow(*self._leaving[operation], place=place, type_name=type_name)
+        return LeavingFlow(*self._leaving[operation], self._size, place=place, type_name=type_name)
 
     def arriving(self, place: Place, type_name: str) -> ArrivingFlow:
         """Return what counts messages that are handled."""

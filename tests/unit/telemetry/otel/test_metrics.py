@@ -136,6 +136,33 @@ async def test_a_call_that_fails_is_measured_with_its_error(aws, shop, watch):
     assert watch.value(names.COMMAND_DISPATCHED) == 0
 
 
+async def test_with_details_the_size_of_a_body_is_taken_once_when_it_is_confirmed(aws, shop, watch):
+    async with shop(telemetry=watch.telemetry(details=True), encrypted=True) as app:
+        aws.refuse("SendMessageBatch", "InvalidParameterValue")
+        with pytest.raises(AwsRequestError):
+            await app.send(Fail(order_id="o-1"))
+        await app.send(Fail(order_id="o-1"))
+        await app.drained()
+
+    (point,) = watch.metrics()[names.MESSAGE_SIZE.name][1].data.data_points
+    assert dict(point.attributes) == {
+        "sourceflow.message.type": "Fail",
+        "messaging.destination.name": "tries",
+    }
+    assert point.count == 1
+    assert 100 < point.sum < 1000  # a short document, without what encryption adds
+    assert point.explicit_bounds[0] == 256
+    assert point.explicit_bounds[-1] == 1024 * 1024
+
+
+async def test_without_details_no_size_is_taken(shop, watch):
+    async with shop() as app:
+        await app.send(Fail(order_id="o-1"))
+        await app.drained()
+
+    assert names.MESSAGE_SIZE.name not in watch.metrics()
+
+
 async def test_messages_of_a_batch_are_counted_each(shop, watch):
     async with shop() as app:
         await app.send_many([Fail(order_id=f"o-{number}") for number in range(10)])
