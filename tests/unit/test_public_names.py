@@ -236,7 +236,11 @@ FROZEN = {
         "like",
         "under_test",
     ),
-    "sourceflow.testing.conformance": ("IdempotencyConformance", "StoresConformance"),
+    "sourceflow.testing.conformance": (
+        "IdempotencyConformance",
+        "KeyProviderConformance",
+        "StoresConformance",
+    ),
     "sourceflow.resilience": (
         "Backoff",
         "CircuitBreaker",

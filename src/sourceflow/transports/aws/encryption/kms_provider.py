@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from sourceflow.errors import (
@@ -15,7 +16,7 @@ from sourceflow.errors import (
 from sourceflow.transports.aws.encryption.key_provider import GeneratedKey
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from sourceflow.clock import Clock
     from sourceflow.transports.aws.client import KmsClient
@@ -81,12 +82,8 @@ class KmsKeyProvider:
             AwsKeyError: The key is missing, disabled or forbidden.
             AwsError: KMS does not answer.
         """
-        if not await self._is_allowed(key_id):
-            raise DecryptionFailedError("its key is not one that is allowed here")
-        try:
+        async with self._refusals(key_id):
             found = await self._kms.decrypt(encrypted, key_id=key_id, context=context)
-        except AwsRequestError as error:
-            raise DecryptionFailedError(f"KMS refuses its data key: {error.code}") from error
         return found.plaintext
 
     async def check_generate(self, context: Mapping[str, str]) -> None:
@@ -106,10 +103,22 @@ class KmsKeyProvider:
         """See that ``decrypt`` would succeed, by a dry run: ``kms:Decrypt``.
 
         Raises:
+            DecryptionFailedError: The key is not allowed, or KMS refuses what it is to decrypt.
             AwsKeyError: The key is missing, disabled or forbidden.
             AwsError: KMS does not answer.
         """
-        await self._kms.check_decrypt(encrypted, key_id=key_id, context=context)
+        async with self._refusals(key_id):
+            await self._kms.check_decrypt(encrypted, key_id=key_id, context=context)
+
+    @asynccontextmanager
+    async def _refusals(self, key_id: str) -> AsyncIterator[None]:
+        """Ask KMS to decrypt by this key if it is allowed; what can never be is ``DecryptionFailedError``."""
+        if not await self._is_allowed(key_id):
+            raise DecryptionFailedError("its key is not one that is allowed here")
+        try:
+            yield
+        except AwsRequestError as error:
+            raise DecryptionFailedError(f"KMS refuses its data key: {error.code}") from error
 
     async def _is_allowed(self, key_arn: str) -> bool:
         if key_arn in self._allowed:
