@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import dashboard
 from panels import ROWS
+from sourceflow.resilience import CircuitOptions
 from sourceflow.telemetry.names import ATTRIBUTES, METRICS
 
 OF_PROMETHEUS = {"job", "instance"}
@@ -185,6 +186,49 @@ def test_gauges_that_all_instances_report_alike_are_not_added_up(asked):
         for aggregate in nodes(promql_parser.parse(each.text), promql_parser.AggregateExpr):
             if {name for name, _ in selectors(aggregate)} & shared:
                 assert str(aggregate).startswith("max "), each
+
+
+def alert(root, name):
+    """Return an alert's expression, parsed, and for how long it holds before it is told."""
+    (rule,) = [each for each in rules_of(root) if each["alert"] == name]
+    return promql_parser.parse(rule["expr"]), promql_parser.parse_duration(rule["for"])
+
+
+def test_a_circuit_that_is_probed_now_and_then_is_told_of_and_one_that_opened_once_is_not(root):
+    # with the defaults it is open for 60 s, and half open while its probe waits for an answer
+    expression, lasts = alert(root, "SourceflowCircuitOpen")
+    (window,) = [each.range for each in nodes(expression, promql_parser.MatrixSelector)]
+    open_for = CircuitOptions().open_for
+
+    assert window > open_for  # it reaches over what is half open
+    assert lasts > window + open_for  # how long one opening is seen
+
+
+def test_an_age_is_not_forgotten_while_nothing_is_received(root):
+    expression, lasts = alert(root, "SourceflowQueueOld")
+    (window,) = [each.range for each in nodes(expression, promql_parser.MatrixSelector)]
+
+    assert window >= lasts
+
+
+def test_who_asks_whether_a_counter_grew_asks_whether_it_is_new_where_it_begins_with_its_first_value(
+    root,
+):
+    read_from_0 = {"sourceflow_aws_lease_lost_total"}  # shown as long as its listener runs
+    asked = []
+    for each in asked_by_alerts(root):
+        expression = promql_parser.parse(each.text)
+        for call in nodes(expression, promql_parser.Call):
+            ((name, _),) = selectors(call)
+            if (
+                call.func.name == "increase"
+                and name not in read_from_0
+                and "unless on" not in each.text
+            ):
+                asked.append(name)
+                assert f"({name} unless {name} offset 15m)" in each.text
+
+    assert asked == ["sourceflow_dead_letters_written_total"]
 
 
 def test_the_dashboard_is_what_its_panels_say(root):

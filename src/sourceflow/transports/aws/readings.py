@@ -36,7 +36,7 @@ class Readings:
     A queue that cannot be looked at has no reading: an old one would pass for how things are.
 
     Args:
-        sqs: Is asked how much there is.
+        sqs: Is asked how much there is; it gives up soon, so that the other readings are not late.
         sender: Has a circuit for each destination.
         listeners: Those that run; the sequence may change.
         letters: The dead letter queues.

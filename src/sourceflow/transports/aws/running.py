@@ -145,7 +145,7 @@ class RunningTransport:
         if context.wire is not None:
             context.wire.watch(
                 Readings(
-                    sqs=self._sqs,
+                    sqs=connections.sqs_looks,
                     sender=self.sender,
                     listeners=self._listeners,
                     letters=self._letters,

@@ -310,6 +310,29 @@ async def test_gauges_are_read_anew_at_each_interval():
     assert watch.value(names.OUTBOX_DEPTH) == 0
 
 
+async def test_readings_that_hang_keep_nobody_from_the_others():
+    clock, watch, samples = ManualClock(), Watch(), []
+
+    async def hanging():
+        await asyncio.Event().wait()
+
+    async def sample():
+        samples.append(clock.monotonic())
+        return [Reading(names.CIRCUIT_STATE, len(samples), {names.DESTINATION: "q"})]
+
+    sampler = Sampler(Instruments.of(watch.meters, "1"), interval=timedelta(seconds=5), clock=clock)
+    sampler.watch(hanging)
+    sampler.watch(sample)
+    running = asyncio.ensure_future(sampler.run())
+    await clock.advance(timedelta(seconds=6))
+
+    assert samples == [0, 5]
+    assert watch.value(names.CIRCUIT_STATE) == 2
+    running.cancel()
+    await asyncio.wait([running])
+    assert watch.value(names.CIRCUIT_STATE) == 0
+
+
 async def test_readings_that_cannot_be_taken_leave_the_others(caplog):
     watch = Watch()
 
