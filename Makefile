@@ -29,8 +29,8 @@ demo: $(VENV)/.user ## Run real orders through SQS and SNS on a local AWS and pr
 test: $(VENV)/.dev ## Run every test, LocalStack included
 	$(BIN)/python -m pytest $(TEST_ARGS)
 
-test-fast: $(VENV)/.dev ## Run what needs no other server and takes less than a minute
-	$(BIN)/python -m pytest -m 'not localstack and not slow' $(TEST_ARGS)
+test-fast: $(VENV)/.dev ## Run the unit tests that need no other server and take no more than a few seconds
+	$(BIN)/python -m pytest tests/unit -m 'not localstack and not postgresql and not slow' $(TEST_ARGS)
 
 check: $(VENV)/.dev ## Lint, format, types, import contracts, unsafe code, public names
 	$(BIN)/ruff check .

@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from postgres_server import Permission
 
 START = Path(__file__).parents[1] / "tools" / "localstack" / "start.sh"
 GIVEN_URL = "SOURCEFLOW_TEST_LOCALSTACK_URL"
@@ -171,9 +172,10 @@ def pytest_collection_finish(session):
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item):
-    """Wait for LocalStack before the test's own time begins to count."""
+    """Wait for LocalStack before the test's own time begins to count; see who may use PostgreSQL."""
     if needs_localstack(item):
         item.config.stash[KEY].wait()
+    Permission.is_given = item.get_closest_marker("postgresql") is not None
     return (yield)
 
 

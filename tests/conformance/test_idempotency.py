@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 from contextlib import AsyncExitStack
 
-import asyncpg
 import pytest
-from postgres_server import postgres_url
+from postgres_server import own_schema, postgres_url
 
 from sourceflow.stores.memory import InMemoryIdempotency
 from sourceflow.stores.sql import SqlIdempotency
@@ -36,14 +34,11 @@ class TestSqliteIdempotency(IdempotencyConformance):
             yield await two(stack, f"sqlite:///{tmp_path / 'keys.db'}", clock=clock)
 
 
+@pytest.mark.postgresql
 class TestPostgresIdempotency(IdempotencyConformance):
     """A schema of its own in the server of this run."""
 
     @pytest.fixture
     async def services(self, clock):
-        schema = f"t{secrets.token_hex(8)}"
-        async with AsyncExitStack() as stack:
+        async with own_schema() as schema, AsyncExitStack() as stack:
             yield await two(stack, postgres_url(), schema=schema, clock=clock)
-        connection = await asyncpg.connect(postgres_url())
-        await connection.execute(f"DROP SCHEMA {schema} CASCADE")
-        await connection.close()

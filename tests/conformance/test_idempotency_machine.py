@@ -7,6 +7,7 @@ import secrets
 from datetime import timedelta
 
 import asyncpg
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
@@ -161,4 +162,5 @@ TestMemoryKeys.settings = settings(max_examples=100, stateful_step_count=40, dea
 TestSqliteKeys = SqliteKeys.TestCase
 TestSqliteKeys.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
 TestPostgresKeys = PostgresKeys.TestCase
+TestPostgresKeys.pytestmark = [pytest.mark.postgresql]
 TestPostgresKeys.settings = settings(max_examples=15, stateful_step_count=40, deadline=None)

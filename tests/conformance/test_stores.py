@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
-from contextlib import asynccontextmanager
-
-import asyncpg
 import pytest
 from encrypted_stores import EncryptedStores
-from postgres_server import postgres_url
+from postgres_server import own_schema, postgres_url
 
 from sourceflow.stores.memory import MemoryStores
 from sourceflow.stores.sql import SqlStores
 from sourceflow.testing.conformance import StoresConformance
 from sourceflow.transports.aws import LocalKeyProvider
-
-
-@asynccontextmanager
-async def own_schema():
-    schema = f"t{secrets.token_hex(8)}"
-    yield schema
-    connection = await asyncpg.connect(postgres_url())
-    await connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
-    await connection.close()
 
 
 class TestMemoryStores(StoresConformance):
@@ -44,6 +31,7 @@ class TestSqliteStores(StoresConformance):
         return lambda: SqlStores(f"sqlite:///{tmp_path / 'stores.db'}")
 
 
+@pytest.mark.postgresql
 class TestPostgresStores(StoresConformance):
     """A schema of its own in the server of this run."""
 
@@ -62,6 +50,7 @@ class TestEncryptedSqliteStores(StoresConformance):
         return lambda: EncryptedStores(f"sqlite:///{tmp_path / 'stores.db'}", keys)
 
 
+@pytest.mark.postgresql
 class TestEncryptedPostgresStores(StoresConformance):
     """A schema of its own whose records are encrypted."""
 

@@ -10,10 +10,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import asyncpg
 import pytest
 from encrypted_stores import EncryptedStores
-from postgres_server import postgres_url
+from postgres_server import POSTGRESQL, own_schema, postgres_url
 
 from sourceflow.stores.memory import MemoryStores
 from sourceflow.stores.sql.stores import SqlStores
@@ -79,7 +78,7 @@ def load(name, path):
     return sys.modules[name]
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql", "encrypted"])
+@pytest.fixture(params=["memory", "sqlite", POSTGRESQL, "encrypted"])
 async def stores(request, tmp_path):
     """Returns stores that keep the same data each time."""
     match request.param:
@@ -92,8 +91,5 @@ async def stores(request, tmp_path):
             keys = LocalKeyProvider()
             yield lambda: EncryptedStores(f"sqlite:///{tmp_path / 'orders.db'}", keys)
         case _:
-            schema = f"t{secrets.token_hex(8)}"
-            yield lambda: SqlStores(postgres_url(), schema=schema)
-            connection = await asyncpg.connect(postgres_url())
-            await connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
-            await connection.close()
+            async with own_schema() as schema:
+                yield lambda: SqlStores(postgres_url(), schema=schema)

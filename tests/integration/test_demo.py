@@ -17,7 +17,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from postgres_server import postgres_url
+from postgres_server import PRODUCTS, postgres_url
 
 from sourceflow.demo.order_file import read_orders
 from sourceflow.demo.program import OrdersExistError, run_demo
@@ -270,7 +270,7 @@ def test_an_option_that_cannot_work_is_refused(option, value, problem):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("product", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("product", PRODUCTS)
 def test_a_database_keeps_what_came_out(orders_file, tmp_path, product):
     """A second run takes other orders; the sums of countries go on."""
     name = f"t{secrets.token_hex(8)}"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import sys
 from collections import Counter
 from datetime import timedelta
 
-import asyncpg
 import pytest
-from postgres_server import postgres_url
+from postgres_server import PRODUCTS, own_schema, postgres_url
 
 from sourceflow import ClaimState
 from sourceflow.clock import SystemClock
@@ -52,17 +50,14 @@ class Later(SystemClock):
         return super().now() + self.by
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=PRODUCTS)
 async def database(request, tmp_path):
     """An address, and the name of a schema."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'keys.db'}", ""
         return
-    schema = f"t{secrets.token_hex(8)}"
-    yield postgres_url(), schema
-    connection = await asyncpg.connect(postgres_url())
-    await connection.execute(f"DROP SCHEMA {schema} CASCADE")
-    await connection.close()
+    async with own_schema() as schema:
+        yield postgres_url(), schema
 
 
 @pytest.fixture

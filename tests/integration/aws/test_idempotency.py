@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections import Counter
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-import asyncpg
 import pytest
-from postgres_server import postgres_url
+from postgres_server import PRODUCTS, own_schema, postgres_url
 
 from hurried_clock import HurriedClock
 from sourceflow import App, Command, Entity, Key, Observer, Saga, handles
@@ -75,7 +73,7 @@ class Instance:
         await self.app.send(Pay(id="o-1"), message_id=message_id)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=PRODUCTS)
 async def keys(request, tmp_path):
     """Makes services that share their keys."""
     clock = HurriedClock(PACE)
@@ -83,11 +81,8 @@ async def keys(request, tmp_path):
         url = f"sqlite:///{tmp_path / 'keys.db'}"
         yield lambda: SqlIdempotency(url, clock=clock)
         return
-    schema = f"t{secrets.token_hex(8)}"
-    yield lambda: SqlIdempotency(postgres_url(), schema=schema, clock=clock)
-    connection = await asyncpg.connect(postgres_url())
-    await connection.execute(f"DROP SCHEMA {schema} CASCADE")
-    await connection.close()
+    async with own_schema() as schema:
+        yield lambda: SqlIdempotency(postgres_url(), schema=schema, clock=clock)
 
 
 @pytest.fixture

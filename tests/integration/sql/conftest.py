@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from postgres_server import PRODUCTS
 
-from databases import PRODUCTS, own_database
+from databases import own_database
 
 
 @pytest.fixture(params=PRODUCTS)

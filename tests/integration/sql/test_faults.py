@@ -83,6 +83,7 @@ async def left(aws, credentials, clock):
 
 
 @pytest.mark.slow
+@pytest.mark.postgresql
 @pytest.mark.timeout(3600 if FULL else 120)
 async def test_faults_and_repetitions_change_no_total(aws, database, clock, monkeypatch):
     monkeypatch.setattr(Caller, "attempt", hurried_attempt(PACE))

@@ -8,11 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from postgres_server import postgres_url
+from postgres_server import PRODUCTS, postgres_url
 from sqlalchemy import func, select
 
 from database_gate import DatabaseGate
-from databases import PRODUCTS, SqlDatabase, own_database
+from databases import SqlDatabase, own_database
 from file_lock import locked
 from sourceflow import App, Command, Entity, HealthStatus, Key, Saga, handles
 from sourceflow.stores.sql import SqlIdempotency
@@ -87,6 +87,7 @@ async def test_a_database_that_answers_is_healthy_and_its_password_stays_inside(
     assert entry.detail.endswith("takes writes")
 
 
+@pytest.mark.postgresql
 @pytest.mark.parametrize("how", ["refuse", "hang"])
 async def test_a_server_that_stopped_is_red_within_one_check_and_green_again(tmp_path, how):
     async with (
@@ -107,6 +108,7 @@ async def test_a_server_that_stopped_is_red_within_one_check_and_green_again(tmp
             assert (await database_entry(app)).status is HEALTHY
 
 
+@pytest.mark.postgresql
 async def test_a_connection_that_is_lost_without_a_word_is_not_waited_for():
     """Its answer never comes, whoever is asked to cut it short: others work again meanwhile."""
     probe = Statement(select(func.now()), "postgresql")
@@ -207,6 +209,7 @@ async def test_an_inspection_makes_no_tables_and_no_file(database):
         assert not is_there(database.path)
 
 
+@pytest.mark.postgresql
 async def test_an_inspection_of_a_server_that_hangs_takes_two_seconds(tmp_path):
     async with DatabaseGate(postgres_url()) as gate:
         await gate.hang()

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
-from postgres_server import postgres_url
+from postgres_server import POSTGRESQL, postgres_url
 
 from database_gate import DatabaseGate
 from databases import SqlDatabase, own_database
@@ -122,7 +122,7 @@ async def shut(gate, how):
     await gate.open()
 
 
-@pytest.mark.parametrize("product", ["postgresql"])
+@pytest.mark.parametrize("product", [POSTGRESQL])
 @pytest.mark.parametrize("how", ["refuse", "hang"])
 async def test_a_server_that_is_away_for_a_while_costs_nothing_but_time(world, database, how):
     async with DatabaseGate(postgres_url()) as gate:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 import sqlite3
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 from encrypted_stores import EncryptedStores
-from postgres_server import postgres_url
+from postgres_server import own_schema, postgres_url
 
 from sourceflow.stores.sql import SqlStores
 from sourceflow.transports.aws import LocalKeyProvider
@@ -20,9 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-__all__ = ("PRODUCTS", "SqlDatabase", "own_database")
-
-PRODUCTS = ("sqlite", "postgresql")
+__all__ = ("SqlDatabase", "own_database")
 
 
 @dataclass(frozen=True)
@@ -79,8 +76,5 @@ async def own_database(product: str, folder: Path) -> AsyncIterator[SqlDatabase]
     if product == "sqlite":
         yield SqlDatabase(f"sqlite:///{folder / 'stores.db'}")
         return
-    schema = f"t{secrets.token_hex(8)}"
-    yield SqlDatabase(postgres_url(), schema)
-    connection = await asyncpg.connect(postgres_url())
-    await connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
-    await connection.close()
+    async with own_schema() as schema:
+        yield SqlDatabase(postgres_url(), schema)

@@ -8,6 +8,7 @@ when the stores open.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from sqlalchemy import (
@@ -64,8 +65,12 @@ class Schema:
     schedule: Table
 
 
+@lru_cache(maxsize=16)
 def build_schema(*, prefix: str = PREFIX, schema: str | None = None) -> Schema:
     """Return the tables for a prefix and a schema name.
+
+    They are the same objects each time, and nobody changes them: making them takes longer than
+    opening a file.
 
     Args:
         prefix: What the names of all tables begin with.

@@ -81,6 +81,7 @@ def test_a_url_is_needed(call):
     assert VARIABLES[0] in done.stderr
 
 
+@pytest.mark.postgresql
 def test_tables_are_made_in_the_schema_and_with_the_prefix(call, schema):
     options = ("--url", postgres_url(), "--schema", schema, "--prefix", "shop_")
     assert call("upgrade", *options).exit_code == 0

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import UTC, datetime
 
-import asyncpg
 import pytest
 from encrypted_stores import EncryptedStores
-from postgres_server import postgres_url
+from postgres_server import PRODUCTS, own_schema, postgres_url
 
 from sourceflow import Event, Key, ViewModel
 from sourceflow.bus.changes import Changes, Destination, OutboxRow, Stream
@@ -83,17 +81,14 @@ def ids(rows):
     return [row.envelope.id for row in rows]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=PRODUCTS)
 async def instances(request, tmp_path):
     if request.param == "sqlite":
         opened = Instances(f"sqlite:///{tmp_path / 'stores.db'}", None)
         yield opened
         await opened.aclose()
         return
-    schema = f"t{secrets.token_hex(8)}"
-    opened = Instances(postgres_url(), schema)
-    yield opened
-    await opened.aclose()
-    connection = await asyncpg.connect(postgres_url())
-    await connection.execute(f"DROP SCHEMA {schema} CASCADE")
-    await connection.close()
+    async with own_schema() as schema:
+        opened = Instances(postgres_url(), schema)
+        yield opened
+        await opened.aclose()

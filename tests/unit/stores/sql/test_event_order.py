@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncpg
 import pytest
+from postgres_server import POSTGRESQL
 
 from sourceflow.bus.changes import Changes
 
-pytestmark = pytest.mark.parametrize("instances", ["postgresql"], indirect=True)
+pytestmark = pytest.mark.parametrize("instances", [POSTGRESQL], indirect=True)
 
 
 async def append(instances, stores, *message_ids):

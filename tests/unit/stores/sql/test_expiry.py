@@ -79,6 +79,7 @@ async def test_several_instances_clean_at_once(instances):
     assert sum(counts) == 2_500
 
 
+@pytest.mark.postgresql
 async def test_what_somebody_takes_over_meanwhile_is_not_deleted(clock):
     """On SQLite nobody can: one writes at a time."""
     schema = f"t{secrets.token_hex(8)}"

@@ -118,6 +118,7 @@ async def test_whoever_has_locked_the_file_is_waited_for_as_long_as_the_timeout(
             assert (await waiting).token
 
 
+@pytest.mark.postgresql
 @pytest.mark.parametrize("size", [1, 3])
 async def test_it_makes_as_many_connections_as_its_pool_may_have(size):
     schema = f"t{secrets.token_hex(8)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from postgres_server import postgres_url
 from sqlalchemy import text
 
@@ -11,6 +12,7 @@ from sourceflow.stores.sql.database import Statement, open_database
 from sourceflow.stores.sql.url import parse_url
 
 
+@pytest.mark.postgresql
 async def test_the_isolation_level_is_the_stores_own():
     url = postgres_url()
     mark = "&" if "?" in url else "?"

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
+from postgres_server import POSTGRESQL
 
 from sourceflow.bus.changes import Changes, Claim, RowChange
 from sourceflow.bus.ports import StoresContext
@@ -23,7 +24,7 @@ def project(instances, seen):
     return rows
 
 
-@pytest.mark.parametrize("instances", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("instances", [POSTGRESQL], indirect=True)
 async def test_an_event_that_readers_may_not_see_yet_is_projected_by_the_swap(instances):
     """While an older transaction runs, readers of PostgreSQL stop before what came after it."""
     stores = await instances.open()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import sqlite3
 from contextlib import closing
@@ -11,7 +10,7 @@ from textwrap import dedent
 
 import asyncpg
 import pytest
-from postgres_server import postgres_url
+from postgres_server import PRODUCTS, own_schema, postgres_url
 
 from sourceflow import Event, Key, ViewModel
 from sourceflow.bus.ports import StoresContext
@@ -100,14 +99,13 @@ class Place:
         return {name for (name,) in await self.rows(query)}
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=PRODUCTS)
 async def place(request, tmp_path):
     if request.param == "sqlite":
         yield Place(f"sqlite:///{tmp_path / 'stores.db'}", None)
         return
-    place = Place(postgres_url(), f"t{secrets.token_hex(8)}")
-    yield place
-    await place.run(f"DROP SCHEMA IF EXISTS {place.schema} CASCADE")
+    async with own_schema() as schema:
+        yield Place(postgres_url(), schema)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
+from postgres_server import POSTGRESQL
 
 from sourceflow.errors import DependencyError
 from sourceflow.stores.sql.schema import PREFIX
@@ -52,7 +53,7 @@ async def test_apps_of_one_process_wait_for_each_other(place, round_):
         await stores.aclose()
 
 
-@pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("place", [POSTGRESQL], indirect=True)
 async def test_who_has_waited_sees_what_was_done_whatever_the_servers_isolation(place):
     place.url += "&default_transaction_isolation=repeatable%20read"
     done = await asyncio.gather(*(place.stores().migrate() for _ in range(4)))
@@ -89,7 +90,7 @@ async def test_a_writer_that_does_not_end_is_an_outage(place):
             other.execute("ROLLBACK")
 
 
-@pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("place", [POSTGRESQL], indirect=True)
 async def test_a_migration_that_does_not_end_is_an_outage(place):
     connection = await asyncpg.connect(place.url)
     async with connection.transaction():

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from postgres_server import URL, postgres_url
+from postgres_server import POSTGRESQL, URL, postgres_url
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
@@ -26,7 +26,7 @@ from sourceflow.stores.sql.schema import PREFIX, build_schema
 from sourceflow.stores.sql.url import parse_url
 
 on_sqlite = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
-on_postgresql = pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+on_postgresql = pytest.mark.parametrize("place", [POSTGRESQL], indirect=True)
 
 
 async def refusal(url, **options):
@@ -146,12 +146,14 @@ async def test_a_host_that_there_is_not_is_an_outage():
         await SqlStores("postgresql://nowhere.invalid/orders").migrate()
 
 
+@pytest.mark.postgresql
 async def test_a_database_that_is_not_there_is_named():
     url = make_url(postgres_url()).set(database="no_such_orders")
     said = await refusal(url.render_as_string(hide_password=False))
     assert said.endswith('refuses: database "no_such_orders" does not exist')
 
 
+@pytest.mark.postgresql
 async def test_a_database_that_cannot_hold_every_character_is_refused(role):
     name = f"d{secrets.token_hex(8)}"
     await role.run(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
@@ -161,6 +163,7 @@ async def test_a_database_that_cannot_hold_every_character_is_refused(role):
     assert "keeps texts in SQL_ASCII, which cannot hold every character" in said
 
 
+@pytest.mark.postgresql
 @pytest.mark.parametrize("option", ["sslmode=maybe", "no_such_setting=1", "work_mem=much"])
 async def test_a_wrong_option_is_named(option):
     name = option.partition("=")[0]
@@ -244,6 +247,7 @@ async def read_rules_again(role):
         pass
 
 
+@pytest.mark.postgresql
 async def test_a_wrong_password_is_refused_and_not_shown(strict_role):
     said = await refusal(strict_role.url("wrong-one"))
     assert "password authentication failed" in said

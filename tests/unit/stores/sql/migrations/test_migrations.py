@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from postgres_server import POSTGRESQL
 
 from sourceflow.errors import StoreConfigurationError
 from sourceflow.stores.sql.migrations import Migrations, SchemaState
@@ -66,7 +67,7 @@ async def test_a_start_that_may_not_make_tables_makes_no_file(place, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("place", [POSTGRESQL], indirect=True)
 async def test_a_start_that_may_not_make_tables_names_a_missing_schema(place):
     with pytest.raises(StoreConfigurationError) as caught:
         await place.start(create_schema=False)
