@@ -29,20 +29,19 @@ __all__ = ("log_to_stderr", "run_in_loop")
 
 log = logging.getLogger(__name__)
 
-CHATTY: Final = ("alembic", "botocore")
-"""What tells at the level ``info`` of each step that it takes itself."""
+CHATTY: Final = ("alembic", "botocore", "urllib3")
+"""What tells of each step that it takes itself: in its hundreds of lines nobody finds a message's."""
 
 
 def log_to_stderr(level: str) -> None:
     """Write what is logged to standard error, unless the App's module has set up logging.
 
-    Of the libraries that sourceflow uses, only warnings are written, unless everything is asked for.
+    Of the libraries that sourceflow uses, only warnings are written.
     """
     if logging.root.handlers:
         return
-    if level != "debug":
-        for name in CHATTY:
-            logging.getLogger(name).setLevel(logging.WARNING)
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.basicConfig(
         level=level.upper(), format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
     )
