@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -104,6 +105,26 @@ def test_a_pipe_in_a_table_is_shown_without_what_keeps_it_in_its_cell(site):
 
     assert "<code>account: Account | None</code>" in text
     assert "\\|" not in text
+
+
+def test_the_search_shows_guides_before_the_api_and_decisions(site):
+    found = json.loads((site / "search/search_index.json").read_text())["docs"]
+    weights = {each["location"]: each.get("boost", 1) for each in found}
+
+    decision = next(each for each in weights if each.startswith("adr/0013"))
+    assert weights["guide/dead-letters/"] > weights["reference/api/sourceflow/"] > weights[decision]
+
+
+def test_readers_may_choose_light_or_dark(site):
+    text = (site / "index.html").read_text()
+
+    schemes = re.findall(r'data-md-color-media="([^"]*)" data-md-color-scheme="(\w+)"', text)
+    assert dict(schemes) == {
+        "(prefers-color-scheme)": "default",
+        "(prefers-color-scheme: light)": "default",
+        "(prefers-color-scheme: dark)": "slate",
+    }
+    assert text.count('class="md-header__button md-icon" title="Switch to') == len(schemes)
 
 
 def test_nothing_is_loaded_from_elsewhere(pages):
