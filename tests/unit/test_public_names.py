@@ -81,6 +81,7 @@ FROZEN = {
         "Idempotency",
         "IdempotencyStatistics",
         "Inbox",
+        "InspectedIdempotency",
         "InspectedStores",
         "InspectedTransport",
         "KeyClaim",

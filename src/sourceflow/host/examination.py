@@ -15,6 +15,7 @@ from sourceflow.bus.ports import (
     HealthCheck,
     HealthChecked,
     HealthStatus,
+    InspectedIdempotency,
     InspectedStores,
     InspectedTransport,
     StoresContext,
@@ -114,6 +115,7 @@ async def inspect(
     wiring: Wiring,
     stores: Stores,
     transport: Transport | None,
+    idempotency: Idempotency,
     *,
     options: HealthOptions,
     clock: Clock,
@@ -124,6 +126,7 @@ async def inspect(
         wiring: Who handles what.
         stores: The App's.
         transport: The App's, if it has one.
+        idempotency: The App's.
         options: From when on something is degraded or unhealthy.
         clock: The time.
     """
@@ -131,10 +134,10 @@ async def inspect(
     opened = AsyncExitStack()
     async with TaskScope() as tasks, aclosing(opened):
         runner = HealthRunner(tasks, clock)
-        inspection = _Inspection(wiring, stores, transport, options, clock, opened)
+        inspection = _Inspection(wiring, stores, transport, idempotency, options, clock, opened)
         try:
             failed = await asyncio.gather(
-                runner.run(inspection.stores_opening()),
+                runner.run(inspection.databases_opening()),
                 runner.run(inspection.transport_opening(), limit=OPENING.total_seconds()),
             )
             entries += [each for each in chain(*failed) if each.status is not HealthStatus.HEALTHY]
@@ -152,6 +155,7 @@ class _Inspection:
         wiring: Wiring,
         stores: Stores,
         transport: Transport | None,
+        idempotency: Idempotency,
         options: HealthOptions,
         clock: Clock,
         opened: AsyncExitStack,
@@ -159,15 +163,18 @@ class _Inspection:
         self._wiring = wiring
         self._stores = stores
         self._transport: object = transport  # whatever else it can do
+        self._idempotency: object = idempotency
         self._options = options
         self._clock = clock
         self._opened = opened
         self.checks: list[HealthCheck] = []
 
-    def stores_opening(self) -> Iterator[HealthCheck]:
-        """Return what opens the stores, if that is of any use."""
+    def databases_opening(self) -> Iterator[HealthCheck]:
+        """Return what opens the stores and the idempotency service, if that is of any use."""
         if isinstance(self._stores, InspectedStores):
             yield HealthCheck("database", partial(self._open_stores, self._stores))
+        if isinstance(self._idempotency, InspectedIdempotency):
+            yield HealthCheck("idempotency", partial(self._open_idempotency, self._idempotency))
 
     def transport_opening(self) -> Iterator[HealthCheck]:
         """Return what opens the transport, if there is one that can be looked at."""
@@ -184,6 +191,11 @@ class _Inspection:
         await self._opened.enter_async_context(stores.inspect(context))
         self.checks += store_checks(self._stores, self._options, self._clock)
         self.checks += stores.health_checks(self._options)
+        return Finding.healthy("")
+
+    async def _open_idempotency(self, service: InspectedIdempotency) -> Finding:
+        await self._opened.enter_async_context(service.inspect())
+        self.checks += service.health_checks(self._options)
         return Finding.healthy("")
 
     async def _open_transport(self, transport: InspectedTransport) -> Finding:

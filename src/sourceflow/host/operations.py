@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sourceflow.host.assembly import Assembly
     from sourceflow.host.engine import Engine
     from sourceflow.host.health import HealthReport
+    from sourceflow.host.idempotency import IdempotencyChoice
 
 __all__ = ("Operations",)
 
@@ -31,6 +32,7 @@ class Operations(ABC):
     _name: str
     _stores: Stores
     _transport: Transport | None
+    _idempotency: IdempotencyChoice
     _health: HealthOptions
     _clock: Clock
     _engine: Engine | None
@@ -120,6 +122,7 @@ class Operations(ABC):
             assembly.wiring,
             self._stores,
             self._transport,
+            self._idempotency.service,
             options=self._health,
             clock=self._clock,
         )

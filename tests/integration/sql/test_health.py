@@ -209,6 +209,24 @@ async def test_an_inspection_makes_no_tables_and_no_file(database):
         assert not is_there(database.path)
 
 
+async def test_the_database_of_the_idempotency_service_is_inspected_too(file):
+    path = Path(file.path)
+
+    def app():
+        return App([], name="clock", idempotency=SqlIdempotency(file.url))
+
+    async def entries():
+        return [(each.name, each.status) for each in (await app().inspect()).entries]
+
+    assert await entries() == [("app", HEALTHY), ("idempotency", UNHEALTHY)]
+    assert not is_there(path)
+    async with app():
+        pass
+    assert await entries() == [("app", HEALTHY), ("idempotency", HEALTHY)]
+    move(path, path.with_suffix(".away"))
+    assert await entries() == [("app", HEALTHY), ("idempotency", UNHEALTHY)]
+
+
 @pytest.mark.postgresql
 async def test_an_inspection_of_a_server_that_hangs_takes_two_seconds(tmp_path):
     async with DatabaseGate(postgres_url()) as gate:

@@ -10,6 +10,7 @@ from sourceflow.bus.ports.health import (
     HealthChecked,
     HealthOptions,
     HealthStatus,
+    InspectedIdempotency,
     InspectedStores,
     InspectedTransport,
 )
@@ -62,6 +63,7 @@ __all__ = (
     "Idempotency",
     "IdempotencyStatistics",
     "Inbox",
+    "InspectedIdempotency",
     "InspectedStores",
     "InspectedTransport",
     "KeyClaim",

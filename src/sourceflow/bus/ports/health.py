@@ -20,6 +20,7 @@ __all__ = (
     "HealthChecked",
     "HealthOptions",
     "HealthStatus",
+    "InspectedIdempotency",
     "InspectedStores",
     "InspectedTransport",
 )
@@ -150,6 +151,15 @@ class InspectedStores(HealthChecked, Protocol):
 
         So do ``outbox.depth``, ``outbox.oldest`` and ``dead_letters.count``.
         """
+        ...
+
+
+@runtime_checkable
+class InspectedIdempotency(HealthChecked, Protocol):
+    """An idempotency service that can be looked at by a process in which no App runs."""
+
+    def inspect(self) -> AbstractAsyncContextManager[object]:
+        """Open it to be looked at, and change nothing: ``health_checks`` works meanwhile."""
         ...
 
 

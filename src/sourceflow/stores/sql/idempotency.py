@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
@@ -22,7 +23,7 @@ from sourceflow.stores.sql.schema import PREFIX, build_schema
 from sourceflow.stores.sql.url import parse_url
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from sourceflow.bus.ports import HealthOptions
     from sourceflow.clock import Clock
@@ -87,6 +88,7 @@ class SqlIdempotency:
         self._timeout = timeout
         self._clock = SystemClock() if clock is None else clock
         self._keys: _Keys | None = None
+        self._inspected: _Keys | None = None
         self._users = 0
         self._opening = asyncio.Lock()
         self._checks = 0
@@ -119,12 +121,33 @@ class SqlIdempotency:
             keys, self._keys = self._open_keys, None
             await keys.database.aclose()
 
-    async def _open(self) -> _Keys:
-        create = self._create_schema
+    @asynccontextmanager
+    async def inspect(self) -> AsyncIterator[None]:
+        """Connect to look at ``health_checks``; change nothing.
+
+        Raises:
+            StoreConfigurationError: The database cannot be opened.
+            MissingExtraError: The driver is not installed.
+            DependencyError: It does not answer.
+        """
+        database = await self._connect(create=False)
+        self._inspected = _Keys.of(database, self._schema)
+        try:
+            yield
+        finally:
+            self._inspected = None
+            await database.aclose()
+
+    async def _connect(self, *, create: bool) -> Database:
         database = open_database(
             self._url, pool_size=self._pool_size, timeout=self._timeout, create=create
         )
         await database.open()
+        return database
+
+    async def _open(self) -> _Keys:
+        create = self._create_schema
+        database = await self._connect(create=create)
         migrations = self._migrations
         try:
             await database.administer(migrations.upgrade if create else migrations.check)
@@ -199,7 +222,7 @@ class SqlIdempotency:
         return (HealthCheck("idempotency", self._look),)
 
     async def _look(self) -> Finding:
-        keys = self._open_keys
+        keys = self._inspected or self._open_keys
         await keys.database.probe(keys.sql.write_nothing)
         return Finding.healthy(f"{self._url} takes writes")
 
