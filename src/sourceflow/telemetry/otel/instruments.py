@@ -10,6 +10,7 @@ import operator
 from typing import TYPE_CHECKING, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
+from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from sourceflow.telemetry.names import AWS, CORE, METRICS
@@ -195,10 +196,18 @@ class Instruments:
 
     @classmethod
     def of(cls, provider: MeterProvider, version: str) -> Instruments:
-        """Return those of a meter provider: a second instrument of one name would be a mistake."""
+        """Return those of a meter provider: a second instrument of one name would be a mistake.
+
+        Until the program sets the global provider, OpenTelemetry has another one in its place, whose
+        instruments become those of the real one: they are the same for both.
+        """
         found = _made.get(provider)
         if found is None:
-            found = _made[provider] = cls(provider, version)
+            is_global = provider is metrics.get_meter_provider()
+            found = _global[0] if is_global and _global else cls(provider, version)
+            if is_global and not _global:
+                _global.append(found)
+            _made[provider] = found
         return found
 
     def counter(self, metric: Metric) -> Counter:
@@ -222,5 +231,8 @@ class Instruments:
         for gauge in self._gauges.values():
             gauge.forget(owner)
 
+
+_global: Final[list[Instruments]] = []
+"""Those of the global provider, once somebody has asked for them."""
 
 _made: Final[WeakKeyDictionary[MeterProvider, Instruments]] = WeakKeyDictionary()
