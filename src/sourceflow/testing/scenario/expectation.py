@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sourceflow.testing.scenario.stage import Stage
 
-__all__ = ("Expectation",)
+__all__ = ("Expectation", "named")
 
 
 class Expectation:
@@ -46,7 +46,7 @@ class Expectation:
             return self._events if type_info(kind).kind == "event" else self._commands
         raise TypeError(
             "then takes events, commands, entities, rows, like(...) and absent(...), "
-            f"not a value of type {kind.__name__}"
+            f"not {f'like({kind.__name__})' if isinstance(each, Likeness) else named(each)}"
         )
 
     async def check(self, stage: Stage, events: Sequence[Any], commands: Sequence[Any]) -> None:
@@ -75,6 +75,13 @@ class Expectation:
     @staticmethod
     def _messages(what: str, expected: Sequence[Any], came: Sequence[Any]) -> list[str]:
         return [] if list(expected) == list(came) else [_told(what, expected, came)]
+
+
+def named(value: object) -> str:
+    """Say what somebody has given, without its value: a class in place of an object often."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}: give an object of it"
+    return f"a value of type {type(value).__name__}"
 
 
 def _told(what: str, expected: Sequence[Any], came: Sequence[Any]) -> str:

@@ -12,7 +12,7 @@ from sourceflow.domain import Entity, ViewModel
 from sourceflow.host.app import App
 from sourceflow.messages import is_message, type_info
 from sourceflow.testing.clock import ManualClock
-from sourceflow.testing.scenario.expectation import Expectation
+from sourceflow.testing.scenario.expectation import Expectation, named
 from sourceflow.testing.scenario.stage import Stage, told
 
 if TYPE_CHECKING:
@@ -72,9 +72,10 @@ def given(
     for each in past:
         if not (isinstance(each, (Entity, ViewModel)) or _can_come(each)):
             raise TypeError(
-                f"given takes commands, events, entities, rows and timedeltas, "
-                f"not a value of type {type(each).__name__}"
+                f"given takes commands, events, entities, rows and timedeltas, not {named(each)}"
             )
+    if not (isinstance(app, App) or callable(app)):
+        raise TypeError(f"app= is an App, or a function that makes one, not {named(app)}")
     return Given(past, app, clock)
 
 
@@ -101,14 +102,16 @@ class Given:
             TypeError: It is nothing that can come.
         """
         if not _can_come(trigger):
-            raise TypeError(
-                "when takes a command, an event or a timedelta, "
-                f"not a value of type {type(trigger).__name__}"
-            )
+            raise TypeError(f"when takes a command, an event or a timedelta, not {named(trigger)}")
         return When(self, trigger)
 
     def _new_app(self) -> App:
-        return self._app if isinstance(self._app, App) else self._app()
+        if isinstance(self._app, App):
+            return self._app
+        made = self._app()
+        if not isinstance(made, App):
+            raise TypeError(f"app= is a function that makes {named(made)}, not an App")
+        return made
 
     @asynccontextmanager
     async def _on_stage(self) -> AsyncIterator[Stage]:
@@ -146,7 +149,12 @@ class When:
 
         Args:
             time: How much.
+
+        Raises:
+            TypeError: It is no timedelta.
         """
+        if not isinstance(time, timedelta):
+            raise TypeError(f"after takes a timedelta, not {named(time)}")
         return replace(self, _after=time + (self._after or timedelta(0)))
 
     def twice(self) -> When:

@@ -219,6 +219,35 @@ async def test_what_cannot_be_part_of_a_scenario_is_refused_at_once(library, wro
         await given(app=library.app).when(library.Stamp(book="b")).then(wrong)
 
 
+async def test_a_class_in_place_of_an_object_is_told(library):
+    told = "not the class Stamp: give an object of it"
+    with pytest.raises(TypeError, match=told):
+        given(library.Stamp, app=library.app)
+    with pytest.raises(TypeError, match=told):
+        given(app=library.app).when(library.Stamp)
+    with pytest.raises(TypeError, match=told):
+        await given(app=library.app).when(library.Stamp(book="b")).then(library.Stamp)
+
+
+async def test_what_is_no_app_is_refused(library):
+    with pytest.raises(TypeError, match="or a function that makes one, not a value of type str"):
+        given(app="library:app")
+    with pytest.raises(TypeError, match="a function that makes a value of type Stamp, not an App"):
+        await given(app=lambda: library.Stamp(book="b")).when(library.Stamp(book="b")).then()
+
+
+async def test_only_a_timedelta_can_pass_afterwards(library):
+    with pytest.raises(TypeError, match="after takes a timedelta, not a value of type int"):
+        given(app=library.app).when(library.Stamp(book="b")).after(3)
+
+
+@pytest.mark.parametrize("wrong", ["Lent", "text", 5])
+def test_only_an_entity_or_a_row_can_be_absent(library, wrong):
+    """A message is absent wherever it is not named: to say so would check nothing."""
+    with pytest.raises(TypeError, match="absent takes the class of an entity or a row, not "):
+        absent(getattr(library, str(wrong), wrong), "b")
+
+
 async def test_time_neither_comes_twice_nor_is_refused(library):
     passing = given(app=library.app).when(timedelta(days=1))
 

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sourceflow.bus.changes import Changes, Destination
 from sourceflow.testing.conformance.stores.stores_tests import StoresTests
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sourceflow.bus.changes import OutboxRow, Stream
+    from sourceflow.testing.clock import ManualClock
     from sourceflow.testing.conformance.stores.shop import Shop
+
+
+def lanes(rows: Iterable[OutboxRow]) -> dict[tuple[Stream, Destination], list[str]]:
+    """Return the ids of messages, lane by lane: order counts within a lane only."""
+    found = defaultdict(list)
+    for row in rows:
+        found[row.stream, row.destination].append(row.envelope.id)
+    return dict(found)
 
 
 class OutboxConformance(StoresTests):
@@ -57,13 +71,10 @@ class OutboxConformance(StoresTests):
         ]
         for start in range(0, len(written), 3):
             await shop.commit(Changes(outbox=written[start : start + 3]))
-        unsent = await shop.stores.outbox.unsent()
-        for key in ("o-1", "o-2"):
-            for destination in (shop.queue, shop.topic):
-                lane = (shop.stream(key), destination)
-                assert [row for row in unsent if (row.stream, row.destination) == lane] == [
-                    row for row in written if (row.stream, row.destination) == lane
-                ]
+        unsent = list(await shop.stores.outbox.unsent())
+        assert lanes(unsent) == lanes(written)
+        assert len(unsent) == len(written)
+        assert all(row in written for row in unsent)
 
     async def test_one_message_has_a_row_for_each_destination(self, shop: Shop) -> None:
         event = shop.paid()
@@ -84,6 +95,36 @@ class OutboxConformance(StoresTests):
         await shop.commit(Changes(outbox=[row]))
         later = await shop.as_app("shop")
         assert list(await later.stores.outbox.unsent()) == [row]
+
+    async def test_a_later_run_takes_over_what_was_left_once_and_in_its_order(
+        self, shop: Shop
+    ) -> None:
+        written = [
+            shop.leaving(shop.paid(key, amount=str(number)), destination, shop.stream(key))
+            for number in range(3)
+            for key in ("o-1", "o-2")
+            for destination in (shop.queue, shop.topic)
+        ]
+        for row in written:
+            await shop.commit(Changes(outbox=[row]))
+        later = await shop.as_app("shop")
+        taken = list(await later.stores.outbox.take())
+        assert lanes(taken) == lanes(written)
+        assert list(await later.stores.outbox.take()) == []
+        assert await later.stores.outbox.depth() == len(written), "taken is not sent"
+
+    async def test_the_oldest_row_that_waits_is_told(self, shop: Shop, clock: ManualClock) -> None:
+        outbox = shop.stores.outbox
+        assert await outbox.oldest() is None
+        first, second = shop.leaving(shop.paid()), shop.leaving(shop.paid())
+        await shop.commit(Changes(outbox=[first]))
+        written = await outbox.oldest()
+        assert written is not None
+        await clock.advance(timedelta(minutes=1))
+        await shop.commit(Changes(outbox=[second]))
+        assert await outbox.oldest() == written
+        await outbox.sent([first, second])
+        assert await outbox.oldest() is None
 
     async def test_rows_of_another_app_are_not_touched(self, shop: Shop) -> None:
         row = shop.leaving(shop.paid())
