@@ -6,7 +6,7 @@ import asyncio
 import sys
 from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - typer reads the hints
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import typer
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from sourceflow.transports.aws.permissions import Permissions
 
 __all__ = ("iam",)
+
+MAX_ATTACHED: Final = 10
+"""Managed policies that a role takes (IAM user guide, "IAM and AWS STS quotas"), more on request."""
 
 
 class Mode(StrEnum):
@@ -105,6 +108,13 @@ def iam(
             _write({"queues": permissions.queue_policies, "keys": permissions.key_policies})
             return
         documents = _documents(permissions, app)
+        if len(documents) > MAX_ATTACHED:
+            typer.echo(
+                f"note: these are {len(documents)} policies, and a role takes {MAX_ATTACHED} where "
+                "no more were asked for: ask AWS to raise that quota, or use the mode "
+                "'development' with a resource_prefix",
+                err=True,
+            )
         if output is not None:
             for path in _save(documents, output, f"{app.name}-{role or 'all'}"):
                 typer.echo(path)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
+from sourceflow.testing.local_aws.policy_grammar import check_document, check_ids, check_statement
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -108,61 +110,43 @@ def check_policy(document: str) -> None:
     """Check a policy of a resource that is being set.
 
     Raises:
-        ValueError: It is no JSON object, too long, or says what LocalAws cannot evaluate.
+        ValueError: It is no policy, too long, or says what LocalAws cannot evaluate.
     """
     if len(document.encode()) > MAX_BYTES:
         raise ValueError(f"The policy is longer than {MAX_BYTES} bytes.")
-    statements = _read(document)
+    statements = check_document(_decoded(document))
     if len(statements) > MAX_STATEMENTS:
         raise ValueError(f"The policy has more than {MAX_STATEMENTS} statements.")
     for statement in statements:
-        _check_statement(statement, ("Principal", "Action", "Resource"))
+        check_statement(statement, operators=_OPERATORS, has_principal=True)
 
 
 def check_identity_policy(document: str) -> None:
     """Check a policy that somebody is given.
 
     Raises:
-        ValueError: It is no JSON object, too long, or says what LocalAws cannot evaluate.
+        ValueError: It is no policy, too long, or says what LocalAws cannot evaluate.
     """
     if len("".join(document.split())) > MAX_IDENTITY_CHARACTERS:
         raise ValueError(f"The policy is longer than {MAX_IDENTITY_CHARACTERS} characters.")
-    statements = _read(document)
+    statements = check_document(_decoded(document))
     if not statements:
         raise ValueError("The policy has no Statement.")
     for statement in statements:
-        if "Principal" in statement:
-            raise ValueError("A policy of an identity has no Principal: it is that of its owner.")
-        _check_statement(statement, ("Action", "Resource"))
+        check_statement(statement, operators=_OPERATORS, has_principal=False)
+    check_ids(statements)
 
 
-def _read(document: str) -> tuple[dict[str, Any], ...]:
+def _decoded(document: str) -> Any:
     try:
-        return _statements(document)
-    except (msgspec.MsgspecError, ValueError):
+        return msgspec.json.decode(document)
+    except msgspec.MsgspecError:
         raise ValueError("The policy is not valid JSON.") from None
-
-
-def _check_statement(statement: dict[str, Any], members: tuple[str, ...]) -> None:
-    if statement.get("Effect") not in {"Allow", "Deny"}:
-        raise ValueError("A statement's Effect is neither Allow nor Deny.")
-    for name in members:
-        if name not in statement:
-            raise ValueError(f"A statement has no {name}; LocalAws knows no Not{name}.")
-    unknown = statement.get("Condition", {}).keys() - _OPERATORS.keys()
-    if unknown:
-        raise ValueError(f"LocalAws knows no condition operator {min(unknown)}.")
-    if "${" in msgspec.json.encode(statement).decode():
-        raise ValueError("LocalAws knows no policy variables, such as ${aws:username}.")
 
 
 @lru_cache(maxsize=1_000)
 def _statements(document: str) -> tuple[dict[str, Any], ...]:
-    found = msgspec.json.decode(document, type=dict[str, Any]).get("Statement", [])
-    statements = found if isinstance(found, list) else [found]
-    if not all(isinstance(statement, dict) for statement in statements):
-        raise ValueError("a statement is no object")
-    return tuple(statements)
+    return check_document(_decoded(document))
 
 
 def _matches(
@@ -174,7 +158,7 @@ def _matches(
 ) -> bool:
     return (
         any(_like(pattern.lower(), action.lower()) for pattern in _listed(statement.get("Action")))
-        and any(_like(pattern, resource) for pattern in _listed(statement.get("Resource")))
+        and any(_covers(pattern, resource) for pattern in _listed(statement.get("Resource")))
         and (principal is None or _is_principal(statement, principal))
         and _conditions_hold(statement.get("Condition", {}), context)
     )
@@ -218,11 +202,20 @@ def _listed(value: Any) -> list[str]:
     if value is None:
         return []
     values = value if isinstance(value, list) else [value]
-    return [str(each) for each in values]
+    return [str(each).lower() if isinstance(each, bool) else str(each) for each in values]
 
 
 def _like(pattern: str, text: str) -> bool:
     return _pattern(pattern).fullmatch(text) is not None
+
+
+def _covers(pattern: str, arn: str) -> bool:
+    """Whether a pattern of resources includes an ARN.
+
+    A wildcard stays within its part of the ARN; an asterisk that ends one goes on over colons (IAM
+    user guide, "IAM JSON policy elements: Resource").
+    """
+    return _resource_pattern(pattern).fullmatch(arn) is not None
 
 
 def _arn_like(pattern: str, arn: str) -> bool:
@@ -234,6 +227,12 @@ def _arn_like(pattern: str, arn: str) -> bool:
 @lru_cache(maxsize=1_000)
 def _pattern(pattern: str) -> re.Pattern[str]:
     return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
+
+
+@lru_cache(maxsize=1_000)
+def _resource_pattern(pattern: str) -> re.Pattern[str]:
+    within = re.escape(pattern).replace(r"\*", "[^:]*").replace(r"\?", "[^:]")
+    return re.compile(re.sub(r"\[\^:\]\*(?=:|$)", ".*", within), re.DOTALL)
 
 
 # IAM user guide, "IAM JSON policy elements: Condition operators": ArnEquals behaves like ArnLike.

@@ -46,9 +46,9 @@ def both(bus):
     return bus.send.command(Pay, queue="pay.fifo").listen.to.command_queue("pay.fifo")
 
 
-def many(bus):
+def many(bus, count=200):
     sections = both(bus)
-    for number in range(200):
+    for number in range(count):
         command = type(f"Command{number}", (Command,), {"__annotations__": {"id": Key[str]}})
         sections = sections.send.command(command, queue=f"a-queue-with-a-long-name-{number}")
     return sections
@@ -58,6 +58,7 @@ app = using(both)
 aliased = using(both, enable_encryption=True, kms_key_id="alias/bank")
 remote = using(both, endpoint_url=os.environ.get("TEST_ENDPOINT"))
 large = using(many)
+huge = using(lambda bus: many(bus, 900))
 idle = using(lambda bus: bus)
 local = App([Payments], name="bank")
 broken = App([Payments, Lost], name="bank")
@@ -136,7 +137,16 @@ def test_what_is_too_large_for_one_policy_is_written_into_files(call, tmp_path):
     for path in paths:
         check_identity_policy(path.read_text())
 
+    assert done.stderr == "", "a role takes as many"
     assert call("app", "--output", "policies").stdout == "policies/bank-all.json\n"
+
+
+def test_more_policies_than_a_role_takes_are_told(call):
+    done = call("huge", "--role", "worker", "--output", "policies")
+    assert done.exit_code == 0
+    count = len(done.stdout.splitlines())
+    assert count > 10
+    assert done.stderr.startswith(f"note: these are {count} policies, and a role takes 10 ")
 
 
 @pytest.mark.parametrize(
@@ -145,6 +155,7 @@ def test_what_is_too_large_for_one_policy_is_written_into_files(call, tmp_path):
         ("app", (), "12", "'12' is no id of an AWS account: it has twelve digits"),
         ("app", ("--region", "Frankfurt"), ACCOUNT, "region 'Frankfurt' is not the name of one"),
         ("app", ("--role", "admin"), ACCOUNT, "admin"),
+        ("app", ("--sse-key", "alias/q"), ACCOUNT, "the key 'alias/q' is not named by its ARN"),
         ("app", (), None, "AWS does not say which account this is"),
         ("local", (), ACCOUNT, "the App 'bank' does not use AWS"),
         ("idle", (), ACCOUNT, "has nothing on AWS for"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import msgspec
 
+from sourceflow.errors import AwsConfigurationError
 from sourceflow.transports.aws.permissions.keys import (
     key_policy,
     sse_statement,
@@ -29,6 +31,8 @@ __all__ = ("Permissions", "PolicyMode", "Role", "permissions_of")
 PolicyMode = Literal["development", "production"]
 """``production`` names every queue, topic and key; ``development`` those that begin with the prefix."""
 
+_KEY_ARN: Final = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
+
 _USERS_OF_KEYS: Final = frozenset({"sender", "worker", "operator", None})
 
 
@@ -42,7 +46,8 @@ class Permissions:
         mode: How narrow they are.
         statements: What is allowed.
         queue_policies: For the ARN of each queue that topics deliver into, its policy, as
-            provisioning writes it.
+            provisioning writes it. One that would be too long for SQS, of so many topics, is left
+            out, and a note says so.
         key_policies: For each key of KMS, as the options name it, the policy it needs so that IAM
             decides who uses it. A key that is made without a policy has one that does.
         notes: What the reader should know, for people.
@@ -91,14 +96,22 @@ def permissions_of(
         sse_keys: ARNs of keys of KMS with which AWS itself encrypts queues and topics.
 
     Raises:
-        ValueError: There is no such mode or role, or a name is too long with its prefix.
+        ValueError: There is no such mode or role, a name is too long with its prefix, or a key
+            that AWS uses is not named by its ARN.
     """
     if mode not in get_args(PolicyMode):
         raise ValueError(f"mode is 'development' or 'production', not {mode!r}")
     if role is not None and role not in get_args(Role):
         raise ValueError(f"role is 'sender', 'worker', 'operator' or 'provisioner', not {role!r}")
+    for name in sse_keys:
+        if not _KEY_ARN.fullmatch(name):
+            raise ValueError(
+                f"the key {name!r} is not named by its ARN, which a policy needs: "
+                f"{account.key('…')} (aws kms describe-key tells it)"
+            )
     needs = Needs(options, bus, app, account)
     statements = statements_of(needs, role)
+    queue_policies, too_long = _queue_policies(needs)
     if mode == "development":
         statements = _widened(statements, needs, role)
     if sse_keys and role in _USERS_OF_KEYS:
@@ -107,9 +120,9 @@ def permissions_of(
         role=role,
         mode=mode,
         statements=tuple(statements),
-        queue_policies=_queue_policies(needs),
+        queue_policies=queue_policies,
         key_policies=_key_policies(needs, sse_keys),
-        notes=tuple(_notes(needs, mode, role)),
+        notes=(*_notes(needs, mode, role), *too_long),
     )
 
 
@@ -135,13 +148,18 @@ def _widened(statements: list[Statement], needs: Needs, role: Role | None) -> li
     return without_repeats([*wide, *lists, *keys])
 
 
-def _queue_policies(needs: Needs) -> dict[str, Mapping[str, Any]]:
-    policies = {}
+def _queue_policies(needs: Needs) -> tuple[dict[str, Mapping[str, Any]], list[str]]:
+    """Return policies by the ARNs of queues, and what is wrong with those that are left out."""
+    policies, too_long = {}, []
     for arn in needs.event_queues:
-        policy = with_topics("", arn, needs.subscribed)
+        try:
+            policy = with_topics("", arn, needs.subscribed)
+        except AwsConfigurationError as error:
+            too_long.append(str(error))
+            continue
         assert policy is not None  # the queue has none yet
         policies[arn] = msgspec.json.decode(policy)
-    return policies
+    return policies, too_long
 
 
 def _key_policies(needs: Needs, sse_keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:

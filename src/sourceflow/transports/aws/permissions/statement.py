@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 __all__ = ("MAX_CHARACTERS", "Statement", "documents_of", "without_repeats")
 
@@ -64,45 +65,82 @@ def without_repeats(statements: Iterable[Statement]) -> list[Statement]:
 
 
 def documents_of(statements: Iterable[Statement]) -> tuple[dict[str, Any], ...]:
-    """Return policies that IAM takes, the statements in their order; none of none.
+    """Return policies that IAM takes, as few as it can; none of no statement.
 
-    A statement that fills more than a policy is split by its resources.
+    Each statement is in the first policy that has room for it: one policy has them in their order.
+    A statement that fills more than a policy is split, by its resources or by its condition.
 
     Raises:
-        ValueError: One resource of a statement alone is too much.
+        ValueError: One resource or one value of a condition alone is too much.
     """
-    documents: list[list[Statement]] = [[]]
+    documents: list[list[Statement]] = []
     for each in statements:
-        if _size([each]) > MAX_CHARACTERS:
-            pieces = _pieces(each)
-            documents += [[piece] for piece in pieces]
-        elif _size([*documents[-1], each]) > MAX_CHARACTERS:
-            documents.append([each])
-        else:
-            documents[-1].append(each)
-    return tuple(map(_document, filter(None, documents)))
+        for piece in [each] if _fits(each) else _pieces(each):
+            place = next((some for some in documents if _fits(*some, piece)), None)
+            if place is None:
+                documents.append([piece])
+            else:
+                place.append(piece)
+    return tuple(map(_document, documents))
 
 
 def _pieces(statement: Statement) -> list[Statement]:
-    """Split a statement into as few as fit, each into a policy of its own."""
-    pieces: list[tuple[str, ...]] = [()]
-    for name in statement.resources:
-        longer = (*pieces[-1], name)
-        if _size([_piece(statement, len(pieces), longer)]) <= MAX_CHARACTERS:
-            pieces[-1] = longer
-        elif pieces[-1]:
-            pieces.append((name,))
-        else:
+    """Split a statement into as few as fit into policies.
+
+    It is split by its resources. Where the condition alone takes too much, it is split by the
+    longest list of values there: one of them has to match, so the pieces allow what it allows.
+    """
+    if not statement.condition or _fits(_piece(statement, 1, statement.resources[:1])):
+        return _packed(statement, statement.resources, partial(_piece, statement))
+    operator, key, values = _longest_list(statement)
+    return _packed(statement, values, partial(_piece_of_condition, statement, operator, key))
+
+
+def _packed(
+    statement: Statement,
+    values: tuple[str, ...],
+    piece: Callable[[int, tuple[str, ...]], Statement],
+) -> list[Statement]:
+    """Return pieces, each with as many of the values as fit."""
+    packed: list[tuple[str, ...]] = [()]
+    for value in values:
+        if _fits(piece(len(packed), (*packed[-1], value))):
+            packed[-1] = (*packed[-1], value)
+            continue
+        packed = [*filter(None, packed), (value,)]
+        if not _fits(piece(len(packed), packed[-1])):
             raise ValueError(
                 f"the statement {statement.sid} takes more than the {MAX_CHARACTERS:,} characters "
                 "of an IAM policy, and cannot be split: use the mode 'development', with a "
                 "resource_prefix"
             )
-    return [_piece(statement, number, names) for number, names in enumerate(pieces, 1)]
+    return [piece(number, some) for number, some in enumerate(packed, 1)]
+
+
+def _longest_list(statement: Statement) -> tuple[str, str, tuple[str, ...]]:
+    """Return the condition with the most values: its operator, its key, and the values."""
+    lists = [
+        (operator, key, (values,) if isinstance(values, str) else tuple(values))
+        for operator, keys in statement.condition.items()
+        for key, values in keys.items()
+    ]
+    return max(lists, key=lambda each: len("".join(each[2])))
 
 
 def _piece(statement: Statement, number: int, resources: tuple[str, ...]) -> Statement:
     return replace(statement, sid=f"{statement.sid}{number}", resources=resources)
+
+
+def _piece_of_condition(
+    statement: Statement, operator: str, key: str, number: int, values: tuple[str, ...]
+) -> Statement:
+    keys = {**statement.condition[operator], key: list(values)}
+    condition = {**statement.condition, operator: keys}
+    return replace(statement, sid=f"{statement.sid}{number}", condition=condition)
+
+
+def _fits(*statements: Statement) -> bool:
+    return _size(statements) <= MAX_CHARACTERS
 
 
 def _document(statements: Iterable[Statement]) -> dict[str, Any]:

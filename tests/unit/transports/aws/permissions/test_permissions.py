@@ -8,7 +8,7 @@ import re
 import pytest
 
 from sourceflow import Command, Event, Key
-from sourceflow.testing.local_aws.policy import check_policy
+from sourceflow.testing.local_aws.policy import check_identity_policy, check_policy
 from sourceflow.transports.aws import (
     AwsOptions,
     AwsTransport,
@@ -415,6 +415,69 @@ def test_notes_say_what_a_reader_may_overlook():
     assert permissions(role="operator", provisioning="ensure").notes == ()
     (note,) = permissions(mode="development", resource_prefix="").notes
     assert "every queue and topic of the account" in note
+
+
+def wide(bus, count=160):
+    """Sends to and listens to, publishes and subscribes to so many of each."""
+    for number in range(count):
+        members = {"__annotations__": {"id": Key[str]}, "__module__": __name__}
+        bus = bus.send.command(type(f"Command{number}", (Command,), members), queue=f"q-{number}")
+        bus = bus.raise_.event(type(f"Event{number}", (Event,), members), topic=f"t-{number}")
+    for number in range(count):
+        bus = bus.listen.to.command_queue(f"q-{number}").subscribe.to.topic(f"t-{number}")
+    return bus
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_an_app_of_hundreds_of_queues_and_topics_has_policies_too(role):
+    found = permissions(wide, role=role, enable_encryption=True, kms_key_id=f"{KMS}1")
+    for document in found.documents():
+        check_identity_policy(json.dumps(document))
+    written = [each for document in found.documents() for each in document["Statement"]]
+    assert {
+        (action, arn) for each in written for action in each["Action"] for arn in each["Resource"]
+    } == {
+        (action, arn)
+        for each in found.statements
+        for action in each.actions
+        for arn in each.resources
+    }
+    assert found.queue_policies == {}
+    assert [note.partition(" would take")[0] for note in found.notes] == [
+        f"PolicyTooLong: the policy of {SQS}bank-events",
+        f"PolicyTooLong: the policy of {SQS}bank-events-dlq",
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["alias/aws/sqs", "1234", f"{KMS[:-4]}alias/queues", "*", f"{KMS}*"]
+)
+def test_a_key_of_aws_is_named_by_its_arn_or_refused(name):
+    with pytest.raises(
+        ValueError, match="is not named by its ARN, which a policy needs: arn:aws:k"
+    ):
+        permissions(sse=[name])
+
+
+@pytest.mark.parametrize("mode", ["production", "development"])
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("region", ["eu-central-1", "cn-north-1", "us-gov-west-1"])
+@pytest.mark.parametrize("key", ["alias/bank", "1234", f"{KMS}1"])
+def test_what_is_written_is_a_policy(key, region, role, mode):
+    options = AwsOptions(
+        region=region,
+        enable_encryption=True,
+        kms_key_id=key,
+        encrypt_at_rest=True,
+        dead_letter_monitor=DeadLetterMonitor(alerts=(SnsAlert("alarm"),)),
+    )
+    found = AwsTransport(options, whole).permissions(
+        "bank", account=ACCOUNT, role=role, mode=mode, sse_keys=[f"{KMS}9"]
+    )
+    for document in found.documents():
+        check_identity_policy(json.dumps(document))
+    for policy in (*found.queue_policies.values(), *found.key_policies.values()):
+        check_policy(json.dumps(policy))
 
 
 @pytest.mark.parametrize(

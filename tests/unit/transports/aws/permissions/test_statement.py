@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import pytest
 
@@ -19,8 +20,11 @@ def statement(sid="Send", actions=("sqs:SendMessage",), resources=("a",), **cond
     return Statement(sid=sid, actions=actions, resources=resources, condition=condition)
 
 
+ARN = "arn:aws:sqs:us-east-1:1:"
+
+
 def arns(count, length=60):
-    return tuple(f"{number:0{length}}" for number in range(count))
+    return tuple(f"{ARN}{number:0{length - len(ARN)}}" for number in range(count))
 
 
 def test_a_statement_is_written_as_iam_takes_it():
@@ -69,10 +73,10 @@ def test_no_statement_is_no_document():
 
 def test_what_does_not_fit_is_split_and_nothing_is_lost():
     statements = [
-        statement("Small"),
+        statement("Small", resources=arns(1)),
         statement("Large", resources=arns(250)),
         statement("Half", resources=arns(45)),
-        statement("Last"),
+        statement("Last", resources=arns(1)),
     ]
     documents = documents_of(statements)
 
@@ -80,11 +84,51 @@ def test_what_does_not_fit_is_split_and_nothing_is_lost():
         check_identity_policy(json.dumps(document, indent=4))  # as IAM counts
         sids = [each["Sid"] for each in document["Statement"]]
         assert len(set(sids)) == len(sids)
-    assert len(documents) == 5
-    written = [each for document in documents for each in document["Statement"]]
-    assert [arn for each in written for arn in each["Resource"]] == [
-        arn for each in statements for arn in each.resources
-    ]
+    assert len(documents) == 4
+    assert [each["Sid"] for each in documents[0]["Statement"]] == ["Small", "Large3", "Last"]
+    assert rights(documents) == rights([{"Statement": [e.to_dict() for e in statements]}])
+
+
+def rights(documents):
+    return Counter(
+        (each["Sid"].rstrip("0123456789"), arn)
+        for document in documents
+        for each in document["Statement"]
+        for arn in each["Resource"]
+    )
+
+
+def test_a_condition_that_does_not_fit_is_split_and_the_rest_of_it_stays():
+    destinations = {"kms:EncryptionContext:destination": list(arns(250))}
+    source = {"kms:EncryptionContext:source": "/shop"}
+    keys = ("arn:aws:kms:us-east-1:1:key/1", "arn:aws:kms:us-east-1:1:key/2")
+    whole = statement(
+        "Encrypt", ("kms:GenerateDataKey",), keys, StringEquals={**source, **destinations}
+    )
+    documents = documents_of([statement("First", resources=arns(1)), whole])
+
+    assert len(documents) == 3
+    found = []
+    for document in documents:
+        check_identity_policy(json.dumps(document))
+        for each in document["Statement"]:
+            if each["Sid"] == "First":
+                continue
+            assert each["Resource"] == list(keys)
+            values = dict(each["Condition"]["StringEquals"])
+            found += values.pop("kms:EncryptionContext:destination")
+            assert values == source
+    assert sorted(found) == list(arns(250))
+
+
+def test_one_that_alone_is_too_long_is_refused_wherever_it_stands():
+    long = "a" * MAX_CHARACTERS
+    for resources in ((long, "b"), ("b", long), ("b", long, "b")):
+        with pytest.raises(ValueError, match="the statement Send takes more than"):
+            documents_of([statement(resources=resources)])
+    for values in ([long, "b"], ["b", long], long):
+        with pytest.raises(ValueError, match="the statement Send takes more than"):
+            documents_of([statement(StringEquals={"k": values})])
 
 
 def test_a_document_is_filled_to_the_last_character():
