@@ -27,6 +27,7 @@ ALIAS = "alias/orders"
 @pytest.fixture(autouse=True)
 def _in_a_hurry(monkeypatch):
     monkeypatch.setattr(move_task, "LEAST", 1)  # few letters are many
+    monkeypatch.setattr(move_task, "LOOK", 0.05)
     monkeypatch.setattr(visit, "WAIT", timedelta(0))  # LocalAws asks all its servers anyway
 
 

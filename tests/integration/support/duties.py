@@ -250,10 +250,17 @@ class Duties:
             await app.send(ship(OTHER))
 
     async def _interrupted_move(self, dead):
-        """Let SQS itself move letters, and stop it."""
+        """Let SQS itself move letters, and stop it, once it has told twice how far it is.
+
+        A second look is taken only by who was answered the first time: to stop it at the first
+        would hide that it was refused.
+        """
+        before = self._aws.calls["ListMessageMoveTasks"]
         moving = asyncio.create_task(dead.redrive(EVENTS, rate=1))
         async with asyncio.timeout(self._patience):
-            while not self._aws.calls["ListMessageMoveTasks"] and not moving.done():  # noqa: ASYNC110 - nothing tells of it
+            while (  # noqa: ASYNC110 - nothing tells of it
+                self._aws.calls["ListMessageMoveTasks"] < before + 2 and not moving.done()
+            ):
                 await asyncio.sleep(0.01)
         moving.cancel()
         await asyncio.wait([moving])
