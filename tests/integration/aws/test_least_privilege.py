@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -126,6 +127,43 @@ async def test_encrypted_stores_need_the_key_too(sid, tmp_path, monkeypatch):
             await duties.do("worker")
         action = "kms:GenerateDataKey" if sid == "EncryptStores" else "kms:Decrypt"
         assert {name for name, _ in aws.rights_refused("worker")} == {action}
+
+
+@pytest.mark.parametrize("missing", [None, "UseSseKeys", "LetTopicsDeliver"])
+async def test_queues_and_topics_that_aws_encrypts_need_their_key_too(missing, monkeypatch):
+    monkeypatch.setattr(engine, "STOP_GRACE", timedelta(seconds=0.1))
+    async with at_work(patience=SHORT if missing else LONG, key="arn") as (aws, duties):
+        await duties.do_as_root("provisioner")
+        sse = aws.create_key()
+        await duties.encrypt_by_aws(sse.arn)
+        for role in ROLES[1:]:
+            found = duties.transport.permissions(
+                APP, account=ACCOUNT, role=role, sse_keys=[sse.arn]
+            )
+            left = tuple(each for each in found.statements if each.sid != missing)
+            assert (left == found.statements) is (missing != "UseSseKeys")
+            aws.restrict(replace(found, statements=left).documents(), access_key=role)
+        policy = found.key_policies[sse.arn]
+        statements = [each for each in policy["Statement"] if each["Sid"] != missing]
+        sse.policy = json.dumps({**policy, "Statement": statements})
+
+        if missing == "LetTopicsDeliver":
+            with pytest.raises(AssertionError, match="nothing has come into orders-events"):
+                await duties.do("sender")
+            return
+        for role in ROLES[1:]:
+            if missing is None:
+                await duties.do(role)
+                assert aws.rights_refused(role) == frozenset(), role
+                rights = {("kms:GenerateDataKey", sse.arn), ("kms:Decrypt", sse.arn)}
+                assert rights <= aws.rights_used(role)
+                continue
+            with pytest.raises(Exception):  # noqa: B017, PT011 - how it fails is another matter
+                await duties.do(role)
+            refused = aws.rights_refused(role)
+            assert refused, role
+            assert refused <= {("kms:GenerateDataKey", sse.arn), ("kms:Decrypt", sse.arn)}, role
+            await duties.do_as_root(role)
 
 
 async def test_the_whole_demo_runs_with_the_policy_of_one_role(monkeypatch):

@@ -21,6 +21,7 @@ from sourceflow.demo.orders import COMPONENTS, AddOrderLine, OrderSummary, ShipO
 from sourceflow.transports.aws import AwsOptions, AwsTransport, DeadLetterMonitor, SnsAlert
 from sourceflow.transports.aws.bus import configure_bus
 from sourceflow.transports.aws.control_plane import ControlPlane
+from sourceflow.transports.aws.names import dead_letter_name
 from sourceflow.transports.aws.provisioning import Provisioner, plan_resources
 
 __all__ = ("APP", "ROLES", "Duties", "fitted")
@@ -161,6 +162,22 @@ class Duties:
         """Do what others do, by all rights."""
         for role in roles:
             await getattr(self, f"_{role}")(self._aws.static_credentials("root"))
+
+    async def encrypt_by_aws(self, key):
+        """Let SQS and SNS encrypt every queue and every topic with a key."""
+        for queue in (*QUEUES, *map(dead_letter_name, QUEUES)):
+            await self._root.sqs(
+                "set_queue_attributes",
+                QueueUrl=await self._url(queue),
+                Attributes={"KmsMasterKeyId": key},
+            )
+        for topic in ("order-events", "alerts"):
+            await self._root.sns(
+                "set_topic_attributes",
+                TopicArn=f"arn:aws:sns:us-east-1:000000000000:{PREFIX}{topic}",
+                AttributeName="KmsMasterKeyId",
+                AttributeValue=key,
+            )
 
     async def _provisioner(self, credentials):
         plan = plan_resources(self.options, configure_bus(fitted), APP, subscribed=())

@@ -26,6 +26,7 @@ from sourceflow.testing.local_aws.refusals import Refusals
 from sourceflow.testing.local_aws.signature import SignatureCheck
 from sourceflow.testing.local_aws.sns.service import Sns
 from sourceflow.testing.local_aws.sqs.service import PendingReceive, Sqs
+from sourceflow.testing.local_aws.sse import Sse
 from sourceflow.testing.local_aws.sts import call_sts
 from sourceflow.transports.aws.client import StaticCredentials
 
@@ -85,19 +86,22 @@ class LocalAws:
         self._signatures = SignatureCheck(self._credentials)
         self._identities = Identities(account_id, self._credentials)
         self._identities.restrict(policy)
+        self._kms = Kms(region=region, account_id=account_id)
+        sse = Sse(self._kms.keys, region=region)
         self._sqs = Sqs(
+            sse=sse,
             region=region,
             account_id=account_id,
             base_url=lambda: self.endpoint_url,
             on_visible=self._wake,
         )
         self._sns = Sns(
+            sse=sse,
             region=region,
             account_id=account_id,
             deliver=lambda delivery: self._sqs.deliver(delivery, self._now()),
             endpoint=lambda: self.endpoint_url,
         )
-        self._kms = Kms(region=region, account_id=account_id)
         self._refusals = Refusals()
         self._waiting: dict[Queue, set[asyncio.Future[None]]] = {}
         self._runner: web.ServerRunner | None = None

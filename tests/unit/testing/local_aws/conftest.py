@@ -7,7 +7,9 @@ import json
 import pytest
 
 from sourceflow.testing import LocalAws, ManualClock
+from sourceflow.testing.local_aws.kms.keys import Keys
 from sourceflow.testing.local_aws.sqs.service import Sqs
+from sourceflow.testing.local_aws.sse import Sse
 from sourceflow.transports.aws.client import (
     DirectClient,
     Endpoint,
@@ -46,7 +48,8 @@ class Core:
     """The synchronous core of SQS with one queue, called as the server calls it."""
 
     def __init__(self, **attributes):
-        self.sqs = Sqs(region="us-east-1", account_id="1", base_url=lambda: "http://x")
+        sse = Sse(Keys(region="us-east-1", account_id="1"), region="us-east-1")
+        self.sqs = Sqs(region="us-east-1", account_id="1", base_url=lambda: "http://x", sse=sse)
         self.name = "q.fifo" if attributes.get("FifoQueue") == "true" else "q"
         made = self.call("CreateQueue", 0.0, QueueName=self.name, Attributes=attributes)
         self.url = made["QueueUrl"]

@@ -17,8 +17,8 @@ _TOPIC_PARTS: Final = 6
 
 def check_identity(
     identity: Identity, action: str, form: Mapping[str, str], arn_of: Callable[[str], str]
-) -> None:
-    """Let somebody do what they ask for, or not.
+) -> str:
+    """Let somebody do what they ask for, or not; return the ARN of what they do it to.
 
     Args:
         identity: Who asks.
@@ -33,6 +33,7 @@ def check_identity(
     identity.check(f"sns:{action.removesuffix('Batch')}", arn)
     if action == "CreateTopic" and "Tags.member.1.Key" in form:
         identity.check("sns:TagResource", arn)
+    return arn
 
 
 def _resource(action: str, form: Mapping[str, str], arn_of: Callable[[str], str]) -> str:

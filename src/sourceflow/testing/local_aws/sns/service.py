@@ -20,6 +20,7 @@ from sourceflow.testing.local_aws.sns.publishing import Publication, body_for_qu
 from sourceflow.testing.local_aws.sns.rights import check_identity
 from sourceflow.testing.local_aws.sns.subscription import Subscription
 from sourceflow.testing.local_aws.sns.topic import Topic, check_topic_attribute
+from sourceflow.testing.local_aws.sse import SENDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from sourceflow.testing.local_aws.identities import Identity
     from sourceflow.testing.local_aws.sns.delivery import Deliver
+    from sourceflow.testing.local_aws.sse import Sse
 
     Form = Mapping[str, str]
 
@@ -44,6 +46,7 @@ class Sns:
         account_id: The account.
         deliver: Takes messages into queues.
         endpoint: Returns where SNS is reached, for links in notifications.
+        sse: Says who may use the keys that topics are encrypted with.
     """
 
     def __init__(
@@ -53,7 +56,9 @@ class Sns:
         account_id: str,
         deliver: Deliver,
         endpoint: Callable[[], str],
+        sse: Sse,
     ) -> None:
+        self._sse = sse
         self._region = region
         self._account_id = account_id
         self._deliver = deliver
@@ -98,7 +103,10 @@ class Sns:
         if action not in self._publishing and action not in self._managing:
             raise AwsFault("InvalidAction", f"Could not find operation {action}", status=400)
         if identity is not None:
-            check_identity(identity, action, form, self._arn_of)
+            arn = check_identity(identity, action, form, self._arn_of)
+            if action in self._publishing and arn in self._topics:
+                key = self._topics[arn].attributes.get("KmsMasterKeyId") or None
+                self._sse.use(identity, "sns", key, SENDS)
         if action in self._publishing:
             return self._publishing[action](form, now)
         return self._managing[action](form)

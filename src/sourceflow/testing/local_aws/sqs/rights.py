@@ -1,7 +1,8 @@
 """What a request to SQS needs the right to do, on which queue.
 
 SQS developer guide, "Amazon SQS API permissions: Actions and resource reference": batches need the
-right of the single operation, move tasks several.
+right of the single operation, move tasks several. Where AWS itself encrypts a queue, its key is
+used with the rights of who sends and receives.
 """
 
 from __future__ import annotations
@@ -10,19 +11,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sourceflow.testing.local_aws.sqs import shapes
 from sourceflow.testing.local_aws.sqs.move_tasks import source_of
+from sourceflow.testing.local_aws.sse import RECEIVES, SENDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sourceflow.testing.local_aws.identities import Identity
     from sourceflow.testing.local_aws.sqs.queues import Queues
+    from sourceflow.testing.local_aws.sse import Sse
 
 __all__ = ("check_identity",)
 
+_KEYS: Final = {"SendMessage": SENDS, "ReceiveMessage": RECEIVES}
 _TAKING: Final = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
 
 
-def check_identity(identity: Identity, operation: str, request: Any, queues: Queues) -> None:
+def check_identity(
+    identity: Identity, operation: str, request: Any, queues: Queues, sse: Sse
+) -> None:
     """Let somebody do what they ask for, or not.
 
     Raises:
@@ -32,6 +38,8 @@ def check_identity(identity: Identity, operation: str, request: Any, queues: Que
         queue = queues.of_arn(arn)
         policy = None if queue is None else queue.settings.policy
         identity.check(f"sqs:{name}", arn, resource_policy=policy)
+        if queue is not None and name in _KEYS:
+            sse.use(identity, "sqs", queue.settings.key, _KEYS[name])
 
 
 def _rights(operation: str, request: Any, queues: Queues) -> Iterator[tuple[str, str]]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sourceflow.testing.local_aws.identities import Identity
     from sourceflow.testing.local_aws.sns.delivery import Delivery
     from sourceflow.testing.local_aws.sqs.queue import Queue
+    from sourceflow.testing.local_aws.sse import Sse
 
 __all__ = ("PendingReceive", "Sqs")
 
@@ -84,6 +85,7 @@ class Sqs:
         region: The region.
         account_id: The account.
         base_url: Returns where queues are reached: the start of every QueueUrl.
+        sse: Says who may use the keys that queues are encrypted with.
         on_visible: Is told of a queue that may have something to receive.
 
     Attributes:
@@ -96,8 +98,10 @@ class Sqs:
         region: str,
         account_id: str,
         base_url: Callable[[], str],
+        sse: Sse,
         on_visible: Callable[[Queue], None] = lambda _: None,
     ) -> None:
+        self._sse = sse
         self.queues = Queues(
             region=region,
             account_id=account_id,
@@ -145,7 +149,7 @@ class Sqs:
         decoder, method = known
         request = _decoded(decoder, body)
         if identity is not None:
-            check_identity(identity, operation, request, self.queues)
+            check_identity(identity, operation, request, self.queues, self._sse)
         if type(request) in _GUARDED:
             self.queues.check_caller(self.queues.at(request.queue_url), operation)
         self._moves.advance(now)
@@ -160,7 +164,7 @@ class Sqs:
         """
         request: shapes.ReceiveMessage = _decoded(_RECEIVE, body)
         if identity is not None:
-            check_identity(identity, "ReceiveMessage", request, self.queues)
+            check_identity(identity, "ReceiveMessage", request, self.queues, self._sse)
         self.queues.check_caller(self.queues.at(request.queue_url), "ReceiveMessage")
         check_range("MaxNumberOfMessages", request.max_number_of_messages, 1, 10)
         check_range("WaitTimeSeconds", request.wait_time_seconds, 0, 20)
@@ -170,7 +174,11 @@ class Sqs:
     def deliver(self, delivery: Delivery, now: float) -> bool:
         """Take a message from SNS behind what moved before; see ``Queues.deliver``."""
         self._moves.advance(now)
-        return self.queues.deliver(delivery, now)
+        queue = self.queues.of_arn(delivery.queue_arn)
+        key = None if queue is None else queue.settings.key
+        return self._sse.lets_deliver(key, delivery.topic_arn) and self.queues.deliver(
+            delivery, now
+        )
 
     def _create_queue(self, request: shapes.CreateQueue, now: float) -> shapes.Answer:
         self.queues.create(request.queue_name, request.attributes, request.tags, now)

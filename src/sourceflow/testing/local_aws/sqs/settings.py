@@ -132,6 +132,7 @@ class QueueSettings:
         self.content_based = values.get("ContentBasedDeduplication") == "true"
         self.scope_is_group = values.get("DeduplicationScope") == "messageGroup"
         self.policy = values.get("Policy")
+        self.key = values.get("KmsMasterKeyId")
         redrive = values.get("RedrivePolicy")
         self.redrive = None if redrive is None else RedrivePolicy.of(redrive)
         allow = values.get("RedriveAllowPolicy")
