@@ -422,7 +422,11 @@ def statements_of_policies():
             for configure in (uses_all, lambda bus: bus.raise_.event(Stopped, topic="trains")):
                 transport = AwsTransport(AwsOptions(region="us-east-1", **more), configure)
                 policy = transport.permissions(
-                    "rail", account="0" * 12, role=role, mode=mode, sse_keys=("k",)
+                    "rail",
+                    account="0" * 12,
+                    role=role,
+                    mode=mode,
+                    sse_keys=("arn:aws:kms:us-east-1:000000000000:key/1",),
                 )
                 for statement in policy.statements:
                     found.setdefault(statement.sid, set()).add(role)
