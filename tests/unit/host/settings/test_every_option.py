@@ -98,7 +98,7 @@ RECORDS = {
         "TransportContext",
     },
     "sourceflow.messages": {"Envelope", "Index", "Registry", "Sensitive", "TraceContext"},
-    "sourceflow.resilience": {"Backoff", "CircuitBreaker", "TokenBucket"},
+    "sourceflow.resilience": {"Backoff", "CircuitBreaker", "CircuitStatistics", "TokenBucket"},
     "sourceflow.testing": {"Outcome", "When"},
     "sourceflow.transports.aws": {"Permissions", "RedriveResult"},
 }
