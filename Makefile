@@ -29,7 +29,7 @@ demo: $(VENV)/.user ## Run real orders through SQS and SNS on a local AWS and pr
 test: $(VENV)/.dev ## Run every test, LocalStack included
 	$(BIN)/python -m pytest $(TEST_ARGS)
 
-test-fast: $(VENV)/.dev ## Run the unit tests that need no other server and take no more than a few seconds
+test-fast: $(VENV)/.dev ## Run the unit tests that need no other server, in less than two minutes of one CPU
 	$(BIN)/python -m pytest tests/unit -m 'not localstack and not postgresql and not slow' $(TEST_ARGS)
 
 check: $(VENV)/.dev ## Lint, format, types, import contracts, unsafe code, public names

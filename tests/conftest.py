@@ -1,4 +1,4 @@
-"""What every test finds: signals as in a terminal, and LocalStack for those that ask for it.
+"""What every test finds: signals as in a terminal, files in memory, and LocalStack where it is asked for.
 
 It is started once, in the background, and ended by us.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -135,10 +136,34 @@ def free_port() -> int:
 
 KEY = pytest.StashKey[LocalStack]()
 
+#: A file system in memory, as Linux has it.
+MEMORY = Path("/dev/shm")
+#: Bytes that must be free there: several times what the tests keep at a time.
+ROOM = 4 * 2**30
+#: Where pytest makes ``tmp_path``, unless it is told by ``--basetemp``.
+TEMPORARY = "PYTEST_DEBUG_TEMPROOT"
+
 
 def pytest_configure(config):
     config.stash[KEY] = LocalStack()
     _take_sigint()
+    if _has_room_in_memory():
+        os.environ.setdefault(TEMPORARY, str(MEMORY))
+
+
+def _has_room_in_memory():
+    """Whether files may stand in memory: SQLite waits for the disk at each commit.
+
+    Tests end processes, and never the power, so no promise depends on what is on the disk.
+    """
+    try:
+        return (
+            os.access(MEMORY, os.W_OK)
+            and shutil.disk_usage(MEMORY).free >= ROOM
+            and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC
+        )
+    except OSError:
+        return False
 
 
 def _take_sigint():

@@ -77,8 +77,10 @@ def test_the_largest_body_costs_little_time(body):
     assert time.process_time() - started < SECONDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", WORST.values(), ids=WORST)
 def test_the_largest_body_unfolds_into_no_more_than_its_own_values(body):
+    """Slow: every one of up to 350,000 small values is written down by tracemalloc."""
     tracemalloc.start()
     try:
         read(body)

@@ -28,7 +28,9 @@ print(len(asyncio.run(stores.migrate())))
 """
 
 
+@pytest.mark.slow
 async def test_processes_wait_for_each_other_and_one_makes_the_tables(place):
+    """Slow: four processes import everything, side by side."""
     arguments = ("-c", INSTANCE, place.url, place.schema or "")
     pipe = asyncio.subprocess.PIPE
     processes = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -88,7 +89,10 @@ class Server(asyncio.Transport):
 
 
 class Exchanges(RuleBasedStateMachine):
-    """Random posts, cancellations, time-outs, deliveries and closings, on one client."""
+    """Random posts, cancellations, time-outs, deliveries and closings, on one client.
+
+    Slow: 150 runs of 50 steps, as races are rare.
+    """
 
     def __init__(self):
         super().__init__()
@@ -209,5 +213,6 @@ class Exchanges(RuleBasedStateMachine):
         self.runner.close()
 
 
+Exchanges.TestCase.pytestmark = [pytest.mark.slow]
 Exchanges.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
 TestNoMixedAnswers = Exchanges.TestCase
