@@ -11,7 +11,6 @@ from sourceflow.host.cli.exits import WrongInputError
 from sourceflow.host.cli.output import AsJson, Output, say
 from sourceflow.host.cli.parts import message_of, operate, stdin_or
 from sourceflow.host.cli.target import Target  # noqa: TC001 - typer reads the hints
-from sourceflow.host.settings.durations import read_duration
 
 if TYPE_CHECKING:
     from sourceflow.host.app import App
@@ -27,6 +26,8 @@ Json = Annotated[
 
 
 def _duration(text: str) -> timedelta:
+    from sourceflow.host.settings.durations import read_duration
+
     try:
         return read_duration(text)
     except ValueError:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from typing import TYPE_CHECKING, Final, Self
 
 from aiohttp import web
 
 from sourceflow.clock import SystemClock
+from sourceflow.testing.local_aws.address import place, refusal
 from sourceflow.testing.local_aws.errors import AwsFault
 from sourceflow.testing.local_aws.face import (
     JSON_TARGETS,
@@ -53,7 +53,7 @@ class LocalAws:
 
     Args:
         port: The loopback port; 0 takes a free one.
-        host: The address to bind; only loopback makes sense.
+        host: The address to bind, a name or a number of IPv4 or IPv6; only loopback makes sense.
         clock: The time: tests hand in a ``ManualClock``.
         region: The region that ARNs name.
         account_id: The account that ARNs name.
@@ -61,7 +61,7 @@ class LocalAws:
         policy: The IAM policy, or policies, that say what callers may do; see ``restrict``.
 
     Raises:
-        ValueError: A policy cannot be evaluated.
+        ValueError: The host is empty, or a policy cannot be evaluated.
 
     Attributes:
         calls: How often each operation was called, for tests that count.
@@ -78,6 +78,8 @@ class LocalAws:
         credentials: Mapping[str, str] | None = None,
         policy: PolicyDocument | Sequence[PolicyDocument] | None = None,
     ) -> None:
+        if not host:
+            raise ValueError("host is an address of this machine, such as '127.0.0.1', not empty")
         self._port = port
         self._host = host
         self._clock: Clock = SystemClock() if clock is None else clock
@@ -111,7 +113,7 @@ class LocalAws:
     @property
     def endpoint_url(self) -> str:
         """Where it answers: hand it to clients as their endpoint."""
-        return f"http://{self._host}:{self._port}"
+        return f"http://{place(self._host, self._port)}"
 
     def static_credentials(self, access_key: str | None = None) -> StaticCredentials:
         """Return credentials that it accepts: the first, or those of an access key id.
@@ -210,12 +212,7 @@ class LocalAws:
             await site.start()
         except OSError as error:
             await self._runner.cleanup()
-            raise OSError(
-                error.errno,
-                f"LocalAws cannot listen on {self._host}:{self._port}: "
-                f"{os.strerror(error.errno or 0)}. Stop what listens there, or give another port; "
-                "port 0 takes a free one.",
-            ) from error
+            raise OSError(error.errno, refusal(self._host, self._port, error)) from error
         self._port = self._runner.addresses[0][1]
         return self
 

@@ -71,6 +71,45 @@ async def test_a_port_that_is_taken_is_named_in_the_error(aws):
     assert caught.value.errno == errno.EADDRINUSE
 
 
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no loopback of IPv6")
+async def test_an_address_of_ipv6_stands_in_brackets(connect):
+    async with LocalAws(host="::1") as aws:
+        assert aws.endpoint_url.startswith("http://[::1]:")
+        sqs = connect(aws)
+        queue = await sqs.create_queue("orders")
+        assert queue.startswith(aws.endpoint_url)
+        await sqs.send_message_batch(queue, [SendEntry(id="1", body="hello")])
+        (message,) = await sqs.receive_message(queue)
+    assert message.body == "hello"
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        ("host.invalid", "LocalAws cannot listen on 'host.invalid': no address of this machine"),
+        ("192.0.2.1", "192.0.2.1:0: Cannot assign requested address. Give an address of this"),
+    ],
+)
+async def test_an_address_that_is_not_this_machines_is_told(host, told):
+    with pytest.raises(OSError, match=told):
+        async with LocalAws(host=host):
+            pass
+
+
+def test_an_empty_host_is_refused():
+    with pytest.raises(ValueError, match="host is an address of this machine"):
+        LocalAws(host="")
+
+
 async def test_leaving_frees_the_port():
     port = free_port()
     for _ in range(2):
