@@ -81,7 +81,10 @@ class ParcelSaga(Saga[Parcel]):
 
 class Weights(View[Weight]):
     @projects
-    def packed(self, event: Packed) -> Weight:
+    async def packed(self, event: Packed) -> Weight:
+        if pause := os.environ.get("POST_PAUSE"):
+            note(event.parcel_id, "projected")
+            await asyncio.sleep(float(pause))
         return Weight(id=event.parcel_id, weight=event.weight)
 
 

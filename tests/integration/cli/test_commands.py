@@ -79,6 +79,14 @@ async def test_a_command_is_sent_and_not_handled_here(made):
         (("Pack", "{"), "Pack: it is not JSON that can be read"),
         (("Pack", '{"weight": 1}'), "Pack: it does not fit: Object missing required field"),
         (("Pack", '{"parcel_id": "p", "weight": "4111"}'), "Pack: it does not fit: "),
+        (
+            ("Pack", '{"parcel_id": "p", "wieght": 4111}'),
+            "Pack has no field 'wieght', did you mean 'weight'?",
+        ),
+        (
+            ("Pack", '{"parcel_id": "p"}', "--delay", "99999999 d"),
+            "a command cannot wait beyond the year 9999",
+        ),
         (("Pack", '{"parcel_id": "p"}', "--message-id", ""), "error: "),
         (("Pack", '{"parcel_id": "p"}', "--delay", "5"), "write a duration such as '30s'"),
     ],
@@ -114,6 +122,11 @@ async def test_the_past_is_printed_run_again_and_projected_anew(made):
     assert "Parcel p-9 has no command" in (await made.call("history", APP, "Parcel", "p-9")).out
     unknown = await made.call("history", APP, "Parcl", "p-1", code=2)
     assert "the App has no entity 'Parcl', did you mean 'Parcel'?" in unknown.err
+
+    beyond = await made.call("history", APP, "Parcel", "p-1", "--after", "9" * 30, code=2)
+    assert "Invalid value for '--after'" in beyond.err
+    missing = await made.call("replay", APP, "Parcel", "p-9", code=1)
+    assert "Parcel p-9 has no commands: nothing was run again" in missing.err
 
     (replayed,) = rows(await made.call("replay", APP, "Parcel", "p-1", "--json"))
     assert replayed["commands"] >= 1
@@ -194,7 +207,7 @@ async def test_what_waits_is_listed_and_taken_back(made):
 
     assert "m-1 was taken back" in (await made.call("schedule", "cancel", APP, "m-1")).out
     late = await made.call("schedule", "cancel", APP, "m-1", code=1)
-    assert "no command m-1 waits" in late.err
+    assert "no command 'm-1' waits" in late.err
     assert "no command waits" in (await made.call("schedule", "list", APP)).out
 
 
@@ -237,7 +250,8 @@ async def test_what_is_left_over_is_removed_after_asking(folder):
     await folder.call("provision", "post:subscribed")
     unasked = await folder.call("provision", APP, "--prune", code=2)
     assert "nothing was removed: --yes does it unasked" in unasked.err
-    assert "post-events" in unasked.out
+    assert "post-events" in unasked.err
+    assert unasked.out == ""
 
     pruned = rows(await folder.call("provision", APP, "--prune", "--yes", "--json"))
     assert [each["what"] for each in pruned] == ["removed"] * 4

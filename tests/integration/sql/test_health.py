@@ -54,6 +54,10 @@ def make(path):
     path.touch()
 
 
+def make_empty(path):
+    Path(path).touch()
+
+
 def is_there(path):
     return Path(path).exists()
 
@@ -207,6 +211,17 @@ async def test_an_inspection_makes_no_tables_and_no_file(database):
     assert report.status is UNHEALTHY
     if database.product == "sqlite":
         assert not is_there(database.path)
+
+
+async def test_tables_that_are_missing_are_told_with_what_makes_them(database):
+    if database.product == "sqlite":
+        make_empty(database.path)
+    report = await app_on(database.stores()).inspect()
+
+    entries = {entry.name: entry for entry in report.entries}
+    assert set(entries) == {"app", "database"}
+    assert entries["database"].status is UNHEALTHY
+    assert "run `sourceflow db upgrade --url" in entries["database"].detail
 
 
 async def test_the_database_of_the_idempotency_service_is_inspected_too(file):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from sourceflow.host.cli.exits import exits
-from sourceflow.host.cli.output import say
+from sourceflow.host.cli.output import say, write
 
 if TYPE_CHECKING:
     from sourceflow.stores.sql import SqlStores
@@ -65,7 +64,7 @@ def sql(url: Url, prefix: Prefix = PREFIX, schema: Schema = None) -> None:
     None is touched.
     """
     with exits():
-        sys.stdout.write(_stores(url, prefix, schema).schema_sql())
+        write(_stores(url, prefix, schema).schema_sql())
 
 
 def _stores(url: str, prefix: str, schema: str | None) -> SqlStores:

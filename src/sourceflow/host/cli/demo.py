@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from pathlib import Path  # noqa: TC003 - typer reads the hints
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,7 @@ import typer
 from sourceflow.errors import SourceflowError, StoreConfigurationError
 from sourceflow.host.cli.codes import INTERRUPTED
 from sourceflow.host.cli.exits import fail, refuse
+from sourceflow.host.cli.output import write
 from sourceflow.host.cli.progress import progress_of
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def demo(
         typer.echo("interrupted: the demo has stopped before everything came out", err=True)
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
-        sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
+        write(msgspec.json.encode(summary).decode() + "\n")
     else:
         _print(summary)
     if not complete:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import typer
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ("Entity", "Key", "history")
 
+LAST: Final = 2**63 - 1
+"""The last number that a command can have."""
+
 Entity = Annotated[
     str, typer.Argument(metavar="ENTITY", help="The entity's name.", show_default=False)
 ]
@@ -29,7 +32,9 @@ def history(
     target: Target,
     entity: Entity,
     key: Key,
-    after: Annotated[int, typer.Option(min=0, help="Only commands behind this number.")] = 0,
+    after: Annotated[
+        int, typer.Option(min=0, max=LAST, help="Only commands behind this number.")
+    ] = 0,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
     as_json: AsJson = False,
 ) -> None:
@@ -37,9 +42,8 @@ def history(
 
     Sensitive values are masked.
     """
-    output = Output(as_json=as_json)
 
-    async def work(app: App) -> None:
+    async def work(app: App) -> list[dict[str, Any]]:
         entity_type = entity_of(app, entity)
         rows: list[dict[str, Any]] = []
         commands = app.history(entity_type, key_of(entity_type, key), after=after)
@@ -48,13 +52,14 @@ def history(
                 rows.append(_row(each))
                 if len(rows) == limit:
                     break
-        output.table(
-            ("position", "handled_at", "type", "message_id", "command"),
-            rows,
-            empty=f"{entity} {key} has no command behind number {after}",
-        )
+        return rows
 
-    operate(target, work, needs_database=True)
+    rows = operate(target, work, needs_database=True)
+    Output(as_json=as_json).table(
+        ("position", "handled_at", "type", "message_id", "command"),
+        rows,
+        empty=f"{entity} {key} has no command behind number {after}",
+    )
 
 
 def _row(logged: LoggedCommand) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - typer reads the hints
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -13,6 +12,7 @@ import typer
 
 from sourceflow.errors import AwsError
 from sourceflow.host.cli.exits import WrongInputError, exits
+from sourceflow.host.cli.output import write
 from sourceflow.host.cli.parts import aws_of
 from sourceflow.host.cli.target import Target, load_app
 
@@ -181,7 +181,7 @@ def _save(documents: Sequence[Mapping[str, Any]], folder: Path, name: str) -> li
 
 
 def _write(document: Mapping[str, Any]) -> None:
-    sys.stdout.write(_json(document).decode())
+    write(_json(document).decode())
 
 
 def _json(document: Mapping[str, Any]) -> bytes:

@@ -19,6 +19,8 @@ def local(
     """Serve SQS, SNS and KMS in memory until interrupted."""
     try:
         asyncio.run(_serve(port))
+    except BrokenPipeError:  # who reads our output has gone: click ends without a word
+        raise
     except OSError as error:
         reason = "something else uses it" if error.errno == EADDRINUSE else error.strerror
         typer.echo(f"error: port {port} cannot be used: {reason}", err=True)

@@ -7,12 +7,14 @@ import sys
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 import typer
 
 from sourceflow.bus.wiring import entity_name
 from sourceflow.domain.view import View
 from sourceflow.errors import MessageError
 from sourceflow.host.cli.exits import WrongInputError, exits
+from sourceflow.host.cli.output import aside
 from sourceflow.host.cli.target import load_app
 from sourceflow.messages import Codec, parse_key, state_info
 
@@ -46,7 +48,7 @@ def operate(
 ) -> ResultT:
     """Open the App that ``MODULE:APP`` names without working, do something with it, and close it.
 
-    It ends as all commands do; see ``exits``.
+    It ends as all commands do; see ``exits``. What the App prints meanwhile goes to standard error.
 
     Args:
         target: Where the App is.
@@ -54,7 +56,7 @@ def operate(
         needs_database: Whether that is about what the App has stored: with stores in memory that
             is within the processes that run.
     """
-    with exits():
+    with exits(), aside():
         app = load_app(target)
         if needs_database and not app._stores.durable:  # noqa: SLF001 - part of the host
             raise WrongInputError(
@@ -156,34 +158,58 @@ def message_of(app: App, name: str, data: str, *, kind: str) -> Any:
     """Return the message that JSON stands for.
 
     Raises:
-        WrongInputError: There is no such type, it is of the other kind, or the JSON does not fit;
-            the text names the field and no value.
+        WrongInputError: There is no such type, it is of the other kind, or the JSON does not fit,
+            or has a field that the type has not; the text names the field and no value.
     """
     registry = wiring_of(app).registry
     infos = {each: info for info in registry for each in info.names if info.kind == kind}
     info = choose(kind, name, infos)
     try:
-        return Codec(registry).decode_data(info.name, info.version, data.encode())
+        message = Codec(registry).decode_data(info.name, info.version, data.encode())
     except UnicodeEncodeError:
         raise WrongInputError(f"{name}: the JSON is not valid UTF-8") from None
     except MessageError as error:
         raise WrongInputError(f"{name}: {error}") from None
+    _refuse_unknown(name, type(message), msgspec.json.decode(data))
+    return message
+
+
+def _refuse_unknown(name: str, message_type: type[Any], given: Mapping[str, Any]) -> None:
+    """Refuse a field that the type does not have: of messages that arrive it would be left aside."""
+    known = {each.encode_name for each in msgspec.structs.fields(message_type)}
+    for field in given:
+        if field not in known:
+            near = get_close_matches(field, known, n=1)
+            hint = f", did you mean {near[0]!r}?" if near else f": there are {_listed(known)}"
+            raise WrongInputError(f"{name} has no field {field!r}{hint}")
 
 
 def ask(question: str, *, otherwise: str) -> None:
-    """Ask for consent, outside of any event loop: Ctrl-C ends the waiting at once.
+    """Ask for consent on standard error, outside of any event loop: Ctrl-C ends the waiting at once.
 
     Args:
         question: What is asked.
         otherwise: What is said where the answer is no, or nobody answers; the command ends then.
     """
     with exits():
-        try:
-            agreed = typer.confirm(question, err=True)
-        except typer.Abort:  # nobody is there to answer, or Ctrl-C
-            raise WrongInputError(f"{otherwise}: --yes does it unasked") from None
-        if not agreed:
+        typer.echo(f"{question} [y/N]: ", nl=False, err=True)
+        answer = _line()
+        if not answer.endswith("\n") or not sys.stdin.isatty():  # nothing has ended the line
+            typer.echo(err=True)
+        if not answer:
+            raise WrongInputError(f"{otherwise}: --yes does it unasked")
+        if answer.strip().lower() not in {"y", "yes"}:
             raise WrongInputError(otherwise)
+
+
+def _line() -> str:
+    """Return a line of standard input; nothing where nobody is there to answer."""
+    if sys.stdin is None:  # it was closed
+        return ""
+    try:
+        return sys.stdin.readline()
+    except UnicodeDecodeError:
+        return "?\n"
 
 
 def stdin_or(text: str) -> str:
@@ -191,6 +217,8 @@ def stdin_or(text: str) -> str:
     if text != "-":
         return text
     with exits():
+        if sys.stdin is None:
+            raise WrongInputError("there is no standard input to read")
         try:
             return sys.stdin.read()
         except UnicodeDecodeError:

@@ -83,7 +83,8 @@ def _prune(app: App, output: Output, *, yes: bool) -> None:
         )
     surplus = _with(app, lambda resources: resources.surplus())
     if surplus and not yes:
-        Output(as_json=False).table(_COLUMNS, [_row("surplus", each) for each in surplus], empty="")
+        rows = [_row("surplus", each) for each in surplus]
+        Output(as_json=False, aside=True).table(_COLUMNS, rows, empty="")
         ask(f"Remove these {len(surplus)}?", otherwise="nothing was removed")
     gone = _with(app, lambda resources: _remove(resources, surplus))
     rows = [

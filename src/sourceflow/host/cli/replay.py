@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from sourceflow.host.cli.exits import fail
 from sourceflow.host.cli.history import Entity, Key  # noqa: TC001 - typer reads the hints
 from sourceflow.host.cli.output import AsJson, Output, say
 from sourceflow.host.cli.parts import entity_of, key_of, operate
@@ -20,7 +21,7 @@ __all__ = ("replay",)
 def replay(target: Target, entity: Entity, key: Key, as_json: AsJson = False) -> None:
     """Run an entity's commands again; send nothing.
 
-    The result is swapped in.
+    The result is swapped in. It ends with 1 where there are none.
     """
 
     async def work(app: App) -> Replayed:
@@ -30,6 +31,9 @@ def replay(target: Target, entity: Entity, key: Key, as_json: AsJson = False) ->
     done = operate(target, work, needs_database=True)
     if as_json:
         Output(as_json=True).record(dataclasses.asdict(done))
+    if not done.commands:
+        fail(f"{entity} {key} has no commands: nothing was run again")
+    if as_json:
         return
     say(f"{done.commands} command(s) of {entity} {key} were run again", "green")
     if done.rebuilt:

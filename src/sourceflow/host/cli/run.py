@@ -51,7 +51,7 @@ def run(
     A second signal does not wait for handlers: their messages are handed back.
     """
     with exits():
-        app = load_app(target)
+        app = load_app(target, may_print=True)
         log_to_stderr(log_level)
         if workers is None:
             run_in_loop(app.run())

@@ -62,7 +62,7 @@ def cancel(
         return await app.cancel(message_id)
 
     if not operate(target, work, needs_database=True):
-        fail(f"no command {message_id} waits: it was sent, taken back before, or never scheduled")
+        fail(f"no command {message_id!r} waits: it was sent, taken back before, or never scheduled")
     say(f"{message_id} was taken back", "green")
 
 

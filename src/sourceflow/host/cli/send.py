@@ -74,7 +74,10 @@ def send(
                 f"{type_name} {why}, and the App has its stores in memory, where no other process "
                 "finds it"
             )
-        sent = await app.send(command, message_id=message_id, delay=delay)
+        try:
+            sent = await app.send(command, message_id=message_id, delay=delay)
+        except ValueError as error:  # of the id, of the delay
+            raise WrongInputError(str(error)) from None
         if delay is not None:
             return sent, "the schedule"
         if routed:

@@ -8,6 +8,7 @@ import os
 import sys
 import sysconfig
 import traceback
+from contextlib import nullcontext
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -16,6 +17,7 @@ import typer
 
 from sourceflow.host.app import App
 from sourceflow.host.cli.exits import WrongInputError
+from sourceflow.host.cli.output import aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,12 +39,16 @@ Target = Annotated[
 _FORM: Final = "give the module and the App in it, as in 'shop.service:app'"
 
 
-def load_app(target: str) -> App:
+def load_app(target: str, *, may_print: bool = False) -> App:
     """Return the App that ``MODULE:APP`` names.
 
     Modules of the current directory can be imported, as other servers have it. ``APP`` may lead
     through attributes (``service.app``) and may be a function without arguments that returns an
     App.
+
+    Args:
+        target: What was given.
+        may_print: Whether standard output is the App's; else what it prints goes to standard error.
 
     Raises:
         WrongInputError: There is no such module or App, or what is there cannot be imported or is
@@ -56,10 +62,13 @@ def load_app(target: str) -> App:
         raise WrongInputError(
             f"{module_name!r} is a file: name its module, {dotted + ':' + path!r}"
         )
+    if not all(each.isidentifier() for each in module_name.split(".")):
+        raise WrongInputError(f"{module_name!r} is no name of a module: {_FORM}")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-    return _app_of(_found(_imported(module_name), path), target)
+    with nullcontext() if may_print else aside():
+        return _app_of(_found(_imported(module_name), path), target)
 
 
 def _imported(name: str) -> ModuleType:
@@ -70,8 +79,11 @@ def _imported(name: str) -> ModuleType:
             raise WrongInputError(_broken(name, "cannot be imported", error)) from None
         near = _suggestion(error.name, _modules_near(error.name))
         raise WrongInputError(
-            f"there is no module {error.name!r}{near}: it is looked for in {Path.cwd()} and among "
-            "what is installed"
+            f"there is no module {error.name!r}{near} It is looked for in {Path.cwd()} and among what "
+            "is installed"
+            if near
+            else f"there is no module {error.name!r}: it is looked for in {Path.cwd()} and among what "
+            "is installed"
         ) from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the module does
         raise WrongInputError(_broken(name, "cannot be imported", error)) from None
@@ -89,10 +101,13 @@ def _found(module: ModuleType, path: str) -> Any:
 
 def _missing(module: ModuleType, owner: object, name: str) -> str:
     where = module.__name__ if owner is module else f"{module.__name__}: {type(owner).__name__}"
-    near = _suggestion(name, [each for each in dir(owner) if not each.startswith("_")])
     apps = [each for each, value in vars(module).items() if isinstance(value, App)]
-    if near or not apps:
-        return f"{where} has no {name!r}{near}: {_FORM}"
+    others = [each for each in dir(owner) if not each.startswith("_")]
+    near = (owner is module and _suggestion(name, apps)) or _suggestion(name, others)
+    if near:
+        return f"{where} has no {name!r}{near}"
+    if not apps:
+        return f"{where} has no {name!r}: {_FORM}"
     return f"{where} has no {name!r}: the App there is {', '.join(map(repr, apps))}"
 
 

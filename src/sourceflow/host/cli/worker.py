@@ -94,7 +94,7 @@ def main(target: str, fd: str, level: str) -> None:
     os.set_inheritable(int(fd), False)
     try:
         with exits():
-            app = load_app(target)
+            app = load_app(target, may_print=True)
             log_to_stderr(level)
             run_in_loop(work(app, int(fd)))
     except typer.Exit as end:

@@ -202,7 +202,8 @@ class SqlStores:
         """Connect to look at the outbox, at dead letters and at ``health_checks``; change nothing.
 
         Raises:
-            StoreConfigurationError: The database cannot be opened.
+            StoreConfigurationError: The database cannot be opened, or its tables are not as this
+                version needs them.
             MissingExtraError: The driver is not installed.
             DependencyError: It does not answer.
         """
@@ -210,6 +211,7 @@ class SqlStores:
         self._opened = Parts.of(database, self._schema, context)
         self._dead_letters = SqlDeadLetters(database, self._schema, self._opened.vault)
         try:
+            await database.administer(self._migrations.check)
             yield
         finally:
             self._opened = None

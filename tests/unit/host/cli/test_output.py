@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -70,3 +73,66 @@ def test_what_would_steer_a_terminal_is_written_out(capsys):
 
 def test_lines_stay_lines():
     assert printable("one\ntwo\x00") == "one\ntwo\\x00"
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Let standard output pass for a terminal of so many columns."""
+
+    def terminal(columns):
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("COLUMNS", str(columns))
+
+    return terminal
+
+
+LETTERS = (
+    {"queue": "packing.fifo", "id": "0c8a2b1e-52c1-4d1b-9d6a-0f7f3c0a8a11", "error": "x y " * 30},
+    {"queue": "packing.fifo", "id": "5d0e6f3a-8b1c-4f7e-a2b9-6c1d9e4f2b70", "error": None},
+)
+
+
+def told(capsys):
+    return re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+
+
+def test_only_the_last_column_is_folded_where_a_terminal_is_wide_enough(terminal, capsys):
+    terminal(100)
+    Output(as_json=False).table(("queue", "id", "error"), LETTERS, empty="")
+
+    head, *lines = told(capsys).splitlines()
+    assert head.split() == ["queue", "id", "error"]
+    assert all(len(line) <= 100 for line in lines)
+    for letter in LETTERS:
+        assert any(letter["id"] in line for line in lines)
+
+
+@pytest.mark.parametrize("columns", [71, 48])
+def test_a_row_is_a_block_of_lines_where_a_terminal_is_narrow(columns, terminal, capsys):
+    terminal(columns)
+    Output(as_json=False).table(("queue", "id", "error"), LETTERS, empty="")
+
+    lines = [line.rstrip() for line in told(capsys).splitlines()]
+    assert all(len(line) <= columns for line in lines)
+    assert lines[:2] == ["queue  packing.fifo", f"id     {LETTERS[0]['id']}"]
+    assert lines[-4:] == ["", "queue  packing.fifo", f"id     {LETTERS[1]['id']}", "error  -"]
+
+
+def test_json_is_json_whatever_the_encoding_of_standard_output(monkeypatch):
+    out = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stdout", out)
+    Output(as_json=True).record({"text": "grün ☃ 😀"})
+
+    out.flush()
+    written = out.buffer.getvalue()
+    assert written.isascii()
+    assert json.loads(written) == {"text": "grün ☃ 😀"}
+
+
+def test_what_belongs_to_a_question_goes_to_standard_error(capsys):
+    Output(as_json=False, aside=True).table(("id",), ROWS, empty="")
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.split()[0] == "id"

@@ -82,6 +82,25 @@ def test_a_module_in_a_package_is_found(folder):
     assert load_app("shop_package.service:app").name == "shop"
 
 
+@pytest.mark.parametrize("name", [".shop", "..", "my shop", "shop.1"])
+def test_what_cannot_be_the_name_of_a_module_is_told(name):
+    assert refusal(f"{name}:app") == (
+        f"{name!r} is no name of a module: give the module and the App in it, as in "
+        "'shop.service:app'"
+    )
+
+
+@pytest.mark.usefixtures("service")
+def test_what_a_module_prints_is_kept_from_standard_output_unless_it_is_its_own(folder, capsys):
+    (folder / "shop_loud.py").write_text("from shop_service import app\nprint('loud')\n")
+    (folder / "shop_louder.py").write_text("from shop_service import app\nprint('loud')\n")
+
+    load_app("shop_loud:app")
+    assert capsys.readouterr() == ("", "loud\n")
+    load_app("shop_louder:app", may_print=True)
+    assert capsys.readouterr() == ("loud\n", "")
+
+
 @pytest.mark.parametrize("target", ["shop", "shop:", ":app", ""])
 def test_the_form_is_shown_to_who_misses_it(target):
     assert refusal(target) == (
