@@ -287,6 +287,9 @@ async def test_a_dead_letter_degrades_until_it_is_gone(cloud):
             "1 dead letters, by the estimate of SQS"
         )
 
+        await cloud.plane.sqs("receive_message", QueueUrl=url)  # a look hides it for a while
+        assert (await look(app))[0] is DEGRADED
+
         await cloud.plane.sqs("purge_queue", QueueUrl=url)
         assert (await look(app))[0] is HEALTHY
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sourceflow.bus.ports import Finding
 from sourceflow.errors import AwsError
+from sourceflow.transports.aws.dead_letters import count_messages
 from sourceflow.transports.aws.health.judging import is_denied, judge, not_looked_at
 from sourceflow.transports.aws.provisioning import is_missing, may_allow
 
@@ -42,7 +43,7 @@ async def look_at_queue(attributes: Once[dict[str, str]], *, topics: Collection[
 
 
 async def look_at_dead_letters(sqs: SqsClient, url: str | None) -> Finding:
-    """See whether a dead letter queue holds anything.
+    """See whether a dead letter queue holds anything, also what somebody looks at just now.
 
     Actions: ``sqs:GetQueueAttributes`` on the dead letter queue.
 
@@ -55,7 +56,7 @@ async def look_at_dead_letters(sqs: SqsClient, url: str | None) -> Finding:
             "there is no dead letter queue: what is given up stays in its queue"
         )
     try:
-        found = await sqs.get_queue_attributes(url, ("ApproximateNumberOfMessages",))
+        count = sum(await count_messages(sqs, url))
     except AwsError as error:
         if is_denied(error):
             return not_looked_at(error)
@@ -64,7 +65,6 @@ async def look_at_dead_letters(sqs: SqsClient, url: str | None) -> Finding:
                 "the dead letter queue does not exist: what is given up stays in its queue"
             )
         return judge(error, missing="")
-    count = int(found["ApproximateNumberOfMessages"])
     if count:
         return Finding.degraded(f"{count} dead letters, by the estimate of SQS")
     return Finding.healthy("no dead letters")
