@@ -9,6 +9,7 @@ from sourceflow.bus.changes import UNCHANGED, Unchanged
 from sourceflow.domain.binding import create
 from sourceflow.domain.context import handling
 from sourceflow.domain.handlers import DELETE, Delete
+from sourceflow.domain.view import View
 from sourceflow.errors import AlreadyExistsError, HandlingError, NotFoundError
 from sourceflow.messages import key_of_state
 
@@ -46,7 +47,7 @@ async def call_handler(
     Raises:
         NotFoundError: The handler asks for state that does not exist.
         AlreadyExistsError: It creates an entity that exists.
-        HandlingError: It returned something else than its state.
+        HandlingError: It returned something else than its state, or has sent without ``await``.
         StatementError: It went on after a failure of its own SQL.
     """
     if state is None:
@@ -70,7 +71,7 @@ async def call_handler(
     finally:
         scope.has_ended = True
         handling.reset(token)
-    scope.check()
+    scope.check(handler.name)
     if type(result) is handler.state_type and key_of_state(result) == key:
         return result
     return _other_than_state(handler, result, key)
@@ -90,9 +91,10 @@ def _other_than_state(handler: Handler, result: Any, key: KeyType | None) -> Any
         raise HandlingError(
             f"{handler.name} returned {type(result).__name__} instead of {_name(handler)}"
         )
+    hint = "; @projects(key=…) names another row" if issubclass(handler.component, View) else ""
     raise HandlingError(
         f"{handler.name} returned {_name(handler)} {key_of_state(result)!r}; "
-        f"the message is for {key!r}"
+        f"the message is for {key!r}{hint}"
     )
 
 

@@ -8,14 +8,20 @@ from sourceflow.bus.changes import Stream
 from sourceflow.bus.handler_connection import HandlerConnection
 from sourceflow.bus.middleware import around
 from sourceflow.bus.query import Query
+from sourceflow.bus.unawaited import unawaited
 from sourceflow.bus.wiring import entity_name
 from sourceflow.domain.context import Context
 from sourceflow.domain.entity import Entity
-from sourceflow.errors import HandlerEndedError, NoConnectionError, NotFoundError
+from sourceflow.errors import (
+    HandlerEndedError,
+    HandlingError,
+    NoConnectionError,
+    NotFoundError,
+)
 from sourceflow.messages import new_message_id
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from sourceflow.bus.middleware import Middleware
@@ -119,6 +125,7 @@ class HandlerScope(StoreReader):
     """
 
     __slots__ = (
+        "_asked",
         "_attempt",
         "_backstage",
         "_context",
@@ -149,6 +156,7 @@ class HandlerScope(StoreReader):
         self.schedule: dict[str, Envelope[Any] | None] = {}
         self.events: list[Envelope[Any]] = []
         self.has_ended = False
+        self._asked: list[Coroutine[Any, Any, Any]] = []
         self._attempt = attempt
         self._uow = uow
         self._has_connection = False
@@ -189,12 +197,23 @@ class HandlerScope(StoreReader):
         self._has_connection = True
         return HandlerConnection(await self._uow.connection(), self)
 
-    def check(self) -> None:
-        """Say whether all of the handler's own SQL has succeeded.
+    def check(self, handler: str) -> None:
+        """Say whether what the handler has asked for was done.
+
+        Args:
+            handler: Its name.
 
         Raises:
-            SourceflowError: What the first failure was.
+            HandlingError: It has sent something without ``await``, which would be lost.
+            SourceflowError: What the first failure of its own SQL was.
         """
+        if self._asked and (forgotten := unawaited(self._asked)):
+            for each in forgotten:
+                each.close()
+            raise HandlingError(
+                f"{handler} has called self.send or self.cancel_send without await, so that "
+                f"nothing would be sent: write 'await self.send(…)', in an 'async def'"
+            )
         if self._has_connection:
             assert self._uow is not None
             self._uow.check()
@@ -216,7 +235,7 @@ class HandlerScope(StoreReader):
             )
         return self._context
 
-    async def send(
+    def send(
         self,
         command: object,
         *,
@@ -224,12 +243,24 @@ class HandlerScope(StoreReader):
         headers: Mapping[str, str] | None,
         delay: timedelta | None,
         at: datetime | None,
-    ) -> str:
-        """Collect a command; during a replay do nothing.
+    ) -> Coroutine[Any, Any, str]:
+        """Collect a command when it is awaited; during a replay do nothing.
 
         Raises:
             HandlerEndedError: The handler has returned.
         """
+        asked = self._send(command, message_id, headers, delay, at)
+        self._asked.append(asked)
+        return asked
+
+    async def _send(
+        self,
+        command: object,
+        message_id: str | None,
+        headers: Mapping[str, str] | None,
+        delay: timedelta | None,
+        at: datetime | None,
+    ) -> str:
         if self._is_replay:
             return message_id or new_message_id()
         router, dispatch = self._backstage.router, self._backstage.dispatch
@@ -247,8 +278,8 @@ class HandlerScope(StoreReader):
             raise HandlerEndedError(envelope.type_name)
         return envelope.id
 
-    async def cancel(self, message_id: str) -> bool:
-        """Collect that a command is taken back; during a replay do nothing.
+    def cancel(self, message_id: str) -> Coroutine[Any, Any, bool]:
+        """Collect that a command is taken back when it is awaited; during a replay do nothing.
 
         Whether it waits is read now and made sure of by the commit: if it is sent in between,
         the handler runs again and learns of it.
@@ -256,6 +287,11 @@ class HandlerScope(StoreReader):
         Raises:
             HandlerEndedError: The handler has returned.
         """
+        asked = self._cancel(message_id)
+        self._asked.append(asked)
+        return asked
+
+    async def _cancel(self, message_id: str) -> bool:
         if self._is_replay:
             return False
         waits = await self._stores.schedule.waits(message_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
     from datetime import datetime, timedelta
 
     from sourceflow.domain.conditions import Condition
@@ -29,7 +29,7 @@ class Scope(Protocol):
         """The circumstances of the message."""
         ...
 
-    async def send(
+    def send(
         self,
         command: Command,
         *,
@@ -37,11 +37,11 @@ class Scope(Protocol):
         headers: Mapping[str, str] | None,
         delay: timedelta | None,
         at: datetime | None,
-    ) -> str:
+    ) -> Coroutine[Any, Any, str]:
         """Let a command leave with the unit of work, or wait from then on; return its id."""
         ...
 
-    async def cancel(self, message_id: str) -> bool:
+    def cancel(self, message_id: str) -> Coroutine[Any, Any, bool]:
         """Take a scheduled command back with the unit of work; return whether it still waits."""
         ...
 
@@ -130,9 +130,13 @@ class Component:
 
 
 class Sender(Component):
-    """A component that may send commands."""
+    """A component that may send commands.
 
-    async def send(
+    Its methods are awaited. They are no ``async def``, so that the unit of work knows of a call whose
+    ``await`` was forgotten.
+    """
+
+    def send(
         self,
         command: Any,
         *,
@@ -140,7 +144,7 @@ class Sender(Component):
         headers: Mapping[str, str] | None = None,
         delay: timedelta | None = None,
         at: datetime | None = None,
-    ) -> str:
+    ) -> Coroutine[Any, Any, str]:
         """Send a command, now or later.
 
         Inside a handler it leaves with the unit of work: after the commit, or not at all. During
@@ -170,11 +174,9 @@ class Sender(Component):
             ValueError: Both ``delay`` and ``at`` are given, the delay is negative, or the time
                 has no zone.
         """
-        return await self._scope.send(
-            command, message_id=message_id, headers=headers, delay=delay, at=at
-        )
+        return self._scope.send(command, message_id=message_id, headers=headers, delay=delay, at=at)
 
-    async def cancel_send(self, message_id: str) -> bool:
+    def cancel_send(self, message_id: str) -> Coroutine[Any, Any, bool]:
         """Take back a command that was sent with ``delay`` or ``at``.
 
         Inside a handler it is part of the unit of work: if that is not committed, the command
@@ -187,4 +189,4 @@ class Sender(Component):
         Returns:
             Whether the command still waited, and will never be sent.
         """
-        return await self._scope.cancel(message_id)
+        return self._scope.cancel(message_id)
