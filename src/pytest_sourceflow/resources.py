@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,16 @@ if TYPE_CHECKING:
 
 __all__ = ("running", "serving")
 
-LEFT_OUT = ("AWS_PROFILE", "AWS_SESSION_TOKEN")
+LEFT_OUT = (
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_PROFILE",
+    "AWS_SECURITY_TOKEN",
+    "AWS_SESSION_TOKEN",
+)
 """Would lead clients to somebody's real account."""
+
+OF_A_SERVICE = "AWS_ENDPOINT_URL_"
+"""So begin the addresses of single services, which would win over the one of all."""
 
 
 @asynccontextmanager
@@ -31,8 +40,9 @@ async def serving(monkeypatch: pytest.MonkeyPatch, clock: Clock | None) -> Async
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", credentials.access_key)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", credentials.secret_key)
         monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
         monkeypatch.setenv("AWS_ENDPOINT_URL", aws.endpoint_url)
-        for name in LEFT_OUT:
+        for name in (*LEFT_OUT, *(each for each in os.environ if each.startswith(OF_A_SERVICE))):
             monkeypatch.delenv(name, raising=False)
         yield aws
 

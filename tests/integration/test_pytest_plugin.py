@@ -111,7 +111,7 @@ class Project:
         for name, text in files.items():
             (self._folder / f"{name}.py").write_text(text)
 
-    def run(self, *options):
+    def run(self, *options, **more):
         if "no:asyncio" not in options:
             options = (*options, "-o", "asyncio_default_fixture_loop_scope=function")
         env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -128,7 +128,7 @@ class Project:
                 *options,
             ],
             cwd=self._folder,
-            env={**env, "PYTHONPATH": self._path, "PYTHONDONTWRITEBYTECODE": "1"},
+            env={**env, **more, "PYTHONPATH": self._path, "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
             text=True,
             check=False,
@@ -152,6 +152,39 @@ def test_fixtures_run_in_the_loop_of_the_test(project, mark, options):
 
     ran = project.run(*options)
     assert ran.stdout.splitlines()[-1].startswith("4 passed"), ran.stdout + ran.stderr
+
+
+def test_an_environment_for_another_aws_leads_no_client_away(project):
+    """What a developer's shell says of an account, a region or a service does not count in a test."""
+    project.write(
+        counting=APP,
+        conftest=CONFTEST,
+        test_story=STORY.format(mark="asyncio"),
+        test_others="""
+import pytest
+from botocore.session import Session
+
+
+@pytest.mark.asyncio
+async def test_botocore(local_aws):
+    sqs = Session().create_client("sqs")
+    assert sqs.meta.endpoint_url == local_aws.endpoint_url
+    assert sqs.meta.region_name == "us-east-1"
+    credentials = Session().get_credentials()
+    assert (credentials.access_key, credentials.token) == ("test", None)
+""",
+    )
+    elsewhere = {
+        "AWS_ENDPOINT_URL_SQS": "http://127.0.0.1:1",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+        "AWS_PROFILE": "work",
+        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_SECURITY_TOKEN": "real",
+        "AWS_SESSION_TOKEN": "real",
+    }
+    ran = project.run(**elsewhere)
+    assert ran.stdout.splitlines()[-1].startswith("5 passed"), ran.stdout + ran.stderr
 
 
 def test_what_is_wrong_is_told(project):
