@@ -46,9 +46,12 @@ def test_a_command_ends_with_130_when_it_is_interrupted(stop, before, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert process.stderr.readline() == "imported\n"
-    process.send_signal(stop)
-    out, err = process.communicate(timeout=PATIENCE)
+    try:
+        assert process.stderr.readline() == "imported\n"
+        process.send_signal(stop)
+        out, err = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
     assert (process.returncode, out, err) == (130, "", "interrupted\n")
 
 
