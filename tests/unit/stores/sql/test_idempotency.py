@@ -28,7 +28,7 @@ def path(tmp_path):
 
 
 def names(path):
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     return {name for (name,) in found}
 
@@ -97,7 +97,7 @@ async def test_keys_are_readable_unless_they_are_long(path):
         await service.mark_as_processed("shop /shop m-1")
         await service.mark_as_processed("x" * LONGEST_KEY)
         await service.mark_as_processed("x" * (LONGEST_KEY + 1))
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         kept = {key for (key,) in connection.execute("SELECT key FROM sourceflow_idempotency")}
     assert {"shop /shop m-1", "x" * LONGEST_KEY} < kept
     (long,) = kept - {"shop /shop m-1", "x" * LONGEST_KEY}
@@ -153,7 +153,7 @@ async def test_an_app_does_not_start_without_its_service():
 
 
 async def test_a_table_that_cannot_be_made_leaves_nothing_open(path):
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE sourceflow_idempotency_expires (of_whom TEXT)")
     service = SqlIdempotency(f"sqlite:///{path}")
     with pytest.raises(Exception, match="sourceflow_idempotency_expires"):

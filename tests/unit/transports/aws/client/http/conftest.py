@@ -47,7 +47,10 @@ def talking():
 
     @asynccontextmanager
     async def talking(talk, *, tls=None):
+        talks = set()
+
         async def connected(reader, writer):
+            talks.add(asyncio.current_task())
             try:
                 await talk(reader, writer)
             except (ConnectionError, asyncio.IncompleteReadError):
@@ -57,6 +60,8 @@ def talking():
 
         async with await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls) as server:
             yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            for each in talks:  # since Python 3.12 the server waits for connections that are open
+                each.cancel()
 
     return talking
 
