@@ -27,6 +27,12 @@ MAX_WAIT: Final = timedelta(seconds=20)
 MAX_VISIBILITY: Final = timedelta(hours=12)
 """The longest visibility timeout (SQS developer guide, "visibility timeout")."""
 
+MIN_RETENTION: Final = timedelta(minutes=1)
+"""The shortest that a queue keeps messages (SQS API reference, ``SetQueueAttributes``)."""
+
+MAX_RETENTION: Final = timedelta(days=14)
+"""The longest that a queue keeps messages (likewise)."""
+
 MAX_LINGER: Final = timedelta(milliseconds=5)
 """The longest a batch waits for more: beyond that, waiting costs more than a call."""
 
@@ -83,6 +89,7 @@ class AwsOptions:
         endpoint_url: Where AWS is, instead of its own endpoints: LocalAws, LocalStack, a proxy.
         wait_time: How long a receive waits for a first message, up to 20 seconds.
         visibility_timeout: How long a message is hidden from others before its lease is renewed.
+        message_retention: How long a queue that is made keeps messages, up to 14 days.
         max_attempts: How often the handling of a message may fail before it is given up.
         unheard_events: What becomes of an event that no subscriber of the instance listens to which
             received it: ``acknowledge`` lets it go, as a topic may carry more than an App wants;
@@ -120,6 +127,7 @@ class AwsOptions:
     endpoint_url: str | None = None
     wait_time: timedelta = timedelta(seconds=20)
     visibility_timeout: timedelta = timedelta(seconds=30)
+    message_retention: timedelta = timedelta(days=4)
     max_attempts: int = 5
     unheard_events: UnheardEvents = "acknowledge"
     strict_order: bool = False
@@ -146,6 +154,7 @@ class AwsOptions:
         check_duration(
             "visibility_timeout", self.visibility_timeout, timedelta(seconds=1), MAX_VISIBILITY
         )
+        check_duration("message_retention", self.message_retention, MIN_RETENTION, MAX_RETENTION)
         check_duration("linger", self.linger, timedelta(0), MAX_LINGER)
         check_duration("send_timeout", self.send_timeout, timedelta(0), None)
         if not isinstance(self.circuit_breaker, CircuitOptions):

@@ -24,12 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ("ProvisioningPlan", "QueuePlan", "TopicPlan", "plan_resources")
 
-RETENTION: Final = timedelta(days=4)
-"""How long a message waits in its queue: AWS's own default."""
-
 DEAD_LETTER_RETENTION: Final = timedelta(days=14)
 """The longest there is. On standard queues it counts from the first send, not from the move
-(SQS developer guide, "dead-letter queue message retention"), so it must exceed the queue's own."""
+(SQS developer guide, "dead-letter queue message retention"), so it is never less than the queue's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +168,7 @@ def _queue(
         dead_letter_name=check_queue_name(dead_letter_name(name), prefix=prefix),
         attributes={
             **kind,
-            "MessageRetentionPeriod": _seconds(RETENTION),
+            "MessageRetentionPeriod": _seconds(options.message_retention),
             "VisibilityTimeout": _seconds(visibility),
             "ReceiveMessageWaitTimeSeconds": _seconds(options.wait_time),
         },

@@ -101,11 +101,14 @@ def test_the_options_set_attributes_and_a_queues_own_values_override_them():
         visibility_timeout=timedelta(seconds=45),
         max_attempts=7,
         wait_time=timedelta(seconds=3),
+        message_retention=timedelta(days=10),
     ).queues
 
     assert (fast.attributes["VisibilityTimeout"], fast.max_receive_count) == ("45", 21)
     assert (slow.attributes["VisibilityTimeout"], slow.max_receive_count) == ("300", 6)
     assert slow.attributes["ReceiveMessageWaitTimeSeconds"] == "3"
+    assert slow.attributes["MessageRetentionPeriod"] == "864000"
+    assert slow.dead_letter_attributes["MessageRetentionPeriod"] == "1209600"
 
 
 def test_a_name_that_gets_too_long_by_prefix_or_suffix_is_refused():
