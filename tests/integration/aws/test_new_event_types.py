@@ -187,6 +187,7 @@ async def test_after_max_attempts_it_is_a_dead_letter_that_a_newer_instance_can_
     assert post.mailed == ["a"]
 
 
+@pytest.mark.parametrize("topic", ["orders"])
 async def test_in_a_rolling_deploy_each_reaches_an_instance_that_listens(shop, mails, clock):
     post = Post()
     retried = {"unheard_events": "retry", "max_attempts": 50}

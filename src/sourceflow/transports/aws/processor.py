@@ -37,7 +37,7 @@ ASKED_ATTEMPTS: Final = 100
 """How often a handler may ask for a later try of one message."""
 
 _FAILED: Final = Backoff(base=timedelta(seconds=1), cap=timedelta(seconds=60))
-_UNKNOWN: Final = Backoff(base=timedelta(seconds=10), cap=timedelta(minutes=2))
+_UNKNOWN: Final = Backoff(base=timedelta(seconds=10), cap=timedelta(minutes=1))
 """A rolling deploy takes minutes, in which more and more instances may know the message."""
 
 _PAUSED: Final = Backoff(base=timedelta(seconds=1), cap=timedelta(seconds=30))
@@ -238,11 +238,16 @@ class Processor:
     async def _leave_to_others(self, lease: Lease, outcome: RetryLater, failed: int) -> Verdict:
         """Let go of a message that a newer instance may know; each instance counts for itself.
 
-        Where this was the last receive that SQS allows, it is given up here, with a reason.
+        Where this was the last receive that SQS allows, it is given up here, with a reason. On a
+        FIFO queue it is kept until this instance stops: with it the others of its group would be
+        received again and again, until SQS gives them up unhandled.
         """
+        delay = _UNKNOWN.delay(failed - 1)
+        if self._options.is_fifo:
+            self._tell_retried(lease, outcome, delay)
+            return Again(delay)
         if lease.message.system.approximate_receive_count >= self._options.max_receive_count:
             return await self._give_up(lease, outcome)
-        delay = _UNKNOWN.delay(failed - 1)
         self._tell_retried(lease, outcome, delay)
         return HandBack(delay)
 

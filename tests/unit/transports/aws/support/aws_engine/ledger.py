@@ -13,6 +13,8 @@ __all__ = ("Held", "Ledger")
 
 VISIBILITY = 30
 MAX_ATTEMPTS = 3
+#: After so many receives SQS itself would give a message up.
+MAX_RECEIVES = 3 * MAX_ATTEMPTS
 MAX_CALLS = 3
 
 #: How the tags of messages begin that can never be decoded.
@@ -202,8 +204,11 @@ class Ledger:
                 held.is_fresh = True
         if note["reason"] in {"RetriesExhausted", "UnknownType"}:
             failures = self.failures[worker, note["copy"]]
+            is_last = note["reason"] == "UnknownType" and note["received"] >= MAX_RECEIVES
             self.require(
-                failures >= MAX_ATTEMPTS, 7, f"{worker} gives {tag} up after {failures} failures"
+                failures >= MAX_ATTEMPTS or is_last,
+                7,
+                f"{worker} gives {tag} up after {failures} failures",
             )
 
     def took_effect(self, worker, operation, queue, request, answer):
