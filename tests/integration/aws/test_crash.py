@@ -200,7 +200,7 @@ async def test_one_of_two_workers_killed_again_and_again_loses_nothing(tmp_path)
         workers = Walkers(url, tmp_path / "diary")
         feeder = Feeder(app, workers)
         try:
-            tasks.create_task(feeder.run())
+            feeding = tasks.create_task(feeder.run())
             pair = [workers.start(), workers.start()]
             for _ in range(sized(4, 20)):
                 await until(lambda: all(workers.lines("handled", each.pid) for each in pair))
@@ -211,6 +211,7 @@ async def test_one_of_two_workers_killed_again_and_again_loses_nothing(tmp_path)
                 assert await victim.wait() == -signal.SIGKILL
                 pair.append(workers.start())
             feeder.end()
+            await feeding  # it may have been sending
             await until(lambda: set(workers.done("projected")) >= everything(range(feeder.sent)))
             for each in pair:
                 each.terminate()

@@ -69,13 +69,14 @@ class World:
             asyncio.TaskGroup() as tasks,
         ):
             feeder = TrailFeeder(app, self.book, backlog=40, takes=0.1)
-            tasks.create_task(feeder.run())
+            feeding = tasks.create_task(feeder.run())
             await self.book.until_steps(30)
             async with outage:
                 await self.outcomes.paused.wait()
                 await self.clock.sleep(AWAY)
             await self.book.until_steps(30 + await self.book.steps())
             feeder.end()
+            await feeding  # it may have been sending
             assert await self.book.settled(feeder.trails) == walked(feeder.trails)
             await app.drained(timeout=60)
         assert await self.book.state(feeder.trails) == walked(feeder.trails)

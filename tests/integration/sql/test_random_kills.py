@@ -78,9 +78,10 @@ async def test_one_of_two_workers_killed_again_and_again_changes_no_effect(datab
         workers = Workers(work, url, CREDENTIALS, database)
         feeder = TrailFeeder(app, book, backlog=BACKLOG, takes=0.5)
         try:
-            tasks.create_task(feeder.run())
+            feeding = tasks.create_task(feeder.run())
             await kill_rounds(book, workers, clock, Random(seed))
             feeder.end()
+            await feeding  # it may have been sending
             assert await book.settled(feeder.trails) == walked(feeder.trails)
             assert await left(url, clock) == {}
             assert await book.state(feeder.trails) == walked(feeder.trails)
